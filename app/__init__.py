@@ -1,0 +1,1 @@
+"""People's doors: the Gradio chat and the HTTP API: `python -m app`."""

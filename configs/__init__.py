@@ -1,0 +1,107 @@
+"""Profiles: one TOML file each under `configs/profiles/`, validated when loaded.
+
+    profile, why = load("auto", ["generator.max_new_tokens=64"])
+
+Only entry points call `load`; library code is handed its own section.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from configs.errors import UserError
+from configs.schema import Profile
+
+PROFILES = Path(__file__).parent / "profiles"
+MAPS = Path(__file__).parent / "maps"
+ROOT = Path(__file__).parent.parent
+
+
+def names() -> list[str]:
+    """The profiles that ship, by name."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+@cache
+def cuda_found() -> bool:
+    """Whether a CUDA driver with at least one device answers; asks the driver, so torch is not imported."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def load(name: str = "auto", overrides: Iterable[str] = ()) -> tuple[Profile, str]:
+    """Load a profile by name or by the path of a TOML file, with `section.key=value` overrides.
+
+    Returns the profile and a short reason for the choice. Values of overrides are TOML where
+    they parse as TOML, and plain strings otherwise.
+    Raises UserError for an unknown profile, an unknown key or an ill-typed value, by name.
+    """
+    why = "asked for"
+    if name == "auto":
+        name, why = ("tinyllama", "auto: CUDA found") if cuda_found() else ("embedded", "auto: no CUDA found")
+    path = Path(name) if name.endswith(".toml") else PROFILES / f"{name}.toml"
+    data = read_toml(path, missing=f"no profile {name!r}; there are: auto, {', '.join(names())}, or the path of a .toml")
+    data.setdefault("name", path.stem)
+    for override in overrides:
+        _apply(data, override)
+    try:
+        return Profile.model_validate(data), why
+    except ValidationError as error:
+        raise UserError(f"{path.name}: {describe(error)}") from None
+
+
+def read_toml(path: Path, missing: str = "") -> dict[str, Any]:
+    """Parse a TOML file. Raises UserError if it is missing or malformed."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(missing or f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise UserError(f"override {override!r} is not of the form section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    target: Any = data
+    for part in parts[:-1]:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise UserError(f"override {override!r}: {part!r} is a value, not a section")
+    target[parts[-1]] = value
+
+
+def describe(error: ValidationError) -> str:
+    """A validation error as one line that names each field."""
+    lines = []
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            lines.append(f"unknown key {field!r}")
+        else:
+            lines.append(f"{field}: {item['msg']}, got {_short(item.get('input'))}")
+    return "; ".join(lines)
+
+
+def _short(value: object) -> str:
+    text = "nothing" if isinstance(value, Mapping) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

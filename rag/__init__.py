@@ -1,0 +1,1 @@
+"""Question to cited answer: `python -m rag "question"`."""

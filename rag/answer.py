@@ -1,0 +1,113 @@
+"""The one result type: what every door (command line, chat, API, evaluation) gets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from configs.schema import Mode
+
+Status = Literal["answered", "abstained", "emergency"]
+
+DISCLAIMER = "This is information from the sources shown, not medical advice. Ask a health professional about your own case."
+ATTRIBUTION = "Answers from MedQuAD (Ben Abacha & Demner-Fushman, 2019), CC BY 4.0."
+DEMONSTRATION = "Demonstration text, not from NIH."
+
+
+class Span(BaseModel):
+    """Characters `start` to `end` of a source's text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
+class Source(BaseModel):
+    """One passage the answer could draw on. `n` is the number that the reader sees; it never changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    n: int = Field(ge=1)
+    passage_id: str
+    pair_id: str
+    title: str
+    question: str = Field(description="the question that this source's page answers")
+    text: str
+    institute: str = ""
+    url: str = ""
+    urls: tuple[str, ...] = ()
+    score: float = Field(0.0, description="the retriever's fused score, higher is better")
+    demonstration: bool = False
+    used: bool = Field(False, description="whether a sentence of the answer cites it")
+    highlights: tuple[Span, ...] = Field((), description="the parts of `text` that support the answer")
+
+
+class Sentence(BaseModel):
+    """One sentence of the answer and what it rests on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    text: str = Field(description="without citation marks")
+    citations: tuple[int, ...] = Field((), description="source numbers, best first")
+    support: float = Field(0.0, ge=0, le=1)
+    supported: bool = False
+    quoted: bool = Field(False, description="the source's own words")
+    before: str = Field("", description="layout that precedes it: a space, a paragraph break, a list mark")
+    note: str = Field("", description="why it is not supported, in words: a number, a negation, a name")
+
+
+class Timings(BaseModel):
+    """Milliseconds since the question came in; 0 where a step did not happen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    retrieve_ms: float = 0.0
+    first_token_ms: float = 0.0
+    total_ms: float = 0.0
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+
+
+class Answer(BaseModel):
+    """An answer, an abstention or an emergency notice.
+
+    While it is streamed, `complete` is false and `draft` holds the words of the sentence being
+    written; each snapshot replaces the one before it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    question: str
+    status: Status
+    mode: Mode
+    sentences: tuple[Sentence, ...] = ()
+    sources: tuple[Source, ...] = ()
+    notice: str = Field("", description="the emergency notice or the abstention sentence; shown first")
+    nearest: tuple[str, ...] = Field((), description="on abstention: the nearest topics")
+    confidence: float = Field(0.0, ge=0, le=1)
+    fallback: bool = Field(False, description="the draft had no supported sentence, so the sources are quoted instead")
+    truncated: bool = Field(False, description="the generator reached its token limit")
+    model: str = ""
+    adapter: str = ""
+    timings: Timings = Timings()
+    disclaimer: str = DISCLAIMER
+    complete: bool = True
+    draft: str = ""
+
+    @property
+    def text(self) -> str:
+        """The answer as plain text with `[n]` after each cited sentence, notice first."""
+        body = "".join(
+            (sentence.before if i else sentence.before.lstrip()) + cited(sentence)
+            for i, sentence in enumerate(self.sentences)
+        )
+        return "\n\n".join(part for part in (self.notice, body) if part)
+
+    @property
+    def confidence_words(self) -> str:
+        """The confidence as a reader should see it; the limits are the profile's to set, these are display bands."""
+        if self.status == "abstained":
+            return "not covered by the sources"
+        return "high" if self.confidence >= 0.8 else "medium" if self.confidence >= 0.6 else "low"
+
+
+def cited(sentence: Sentence) -> str:
+    """A sentence followed by its citation marks."""
+    return sentence.text + "".join(f" [{n}]" for n in sentence.citations)

@@ -1,0 +1,1 @@
+"""Generators: one small file a backend, each a langchain-core chat model."""

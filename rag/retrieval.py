@@ -1,0 +1,30 @@
+"""What retrieval finds: ranked passages, how sure it is, and the nearest topics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from index.corpus import QAPair
+from index.passages import Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One retrieved passage. Cosines lie in -1..1, `lexical` is a raw BM25 score, `score` the fused rank score."""
+
+    row: int
+    passage: Passage
+    pair: QAPair
+    score: float
+    question_cosine: float
+    passage_cosine: float
+    lexical: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """`hits` best first; `confidence` in 0..1, the calibrated chance that they cover the question."""
+
+    hits: tuple[Hit, ...]
+    confidence: float
+    nearest: tuple[str, ...]

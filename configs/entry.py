@@ -44,3 +44,8 @@ def data_folder() -> Path:
     from configs import ROOT
 
     return Path(os.environ.get("MEDCITE_DATA") or ROOT / "data")
+
+
+def index_folder() -> Path:
+    """The index that commands use: `index/` in the data folder."""
+    return data_folder() / "index"

@@ -1,0 +1,312 @@
+"""Question to `Answer`: guard, retrieve, prompt, generate, attribute.
+
+    pipeline = Pipeline.open(profile, folder, models)
+    answer = pipeline.invoke("What are the symptoms of gout?", mode="extractive")
+
+The pipeline is a langchain-core `Runnable`: `invoke`, `stream`, `batch` and `ainvoke` work on it.
+`stream` yields whole `Answer` snapshots; each replaces the one before it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+
+from configs.errors import UserError
+from configs.schema import Answering, Generator, Mode, Profile
+from index.embedder import Embedder
+from index.sentences import spans
+from index.store import Index
+from rag import prompt, quote
+from rag.answer import Answer, Sentence, Source, Timings
+from rag.attribution import attribute
+from rag.guard import red_flag, unsourced_doses
+from rag.retrieval import Hit, Retrieval
+from rag.retriever import HybridRetriever
+
+if TYPE_CHECKING:
+    from rag.generators.transformers import TransformersChat
+
+ABSTENTION = "The sources do not cover this question."
+MAX_QUESTION_CHARACTERS = 200_000
+QUOTED_WORDS = 120
+"""Words quoted where no generator speaks; a page's first 120 words were the control in the design's trial."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one call may decide; None takes the profile's value."""
+
+    mode: Mode | None = None
+    strict: bool | None = None
+    max_new_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+
+
+class Pipeline(Runnable[str, Answer]):
+    """The whole path from a question to a cited answer. One generation runs at a time."""
+
+    def __init__(self, profile: Profile, index: Index, retriever: HybridRetriever, models: Path) -> None:
+        self.profile = profile
+        self.index = index
+        self.retriever = retriever
+        self.models = models
+        self._generator: TransformersChat | None = None
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, profile: Profile, folder: Path, models: Path) -> Pipeline:
+        """Open the index in `folder` for `profile`; the generator is loaded when first needed.
+
+        `models` is where converted weights are kept.
+        Raises UserError where the index is missing, damaged, or made with another embedder.
+        """
+        index = Index.open(folder)
+        embedder = Embedder(profile.embedder)
+        if index.manifest.embedder != embedder.fingerprint:
+            raise UserError(f"{folder}: built with another embedder than profile {profile.name} uses; run `make index`")
+        return cls(profile, index, HybridRetriever.create(index, embedder, profile.retriever), models)
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes that can be asked for; those of a fine-tuned generator need an adapter."""
+        plain: tuple[Mode, ...] = ("base+rag", "extractive", "base")
+        return ("finetuned+rag", "finetuned", *plain) if self.profile.generator.adapter else plain
+
+    @property
+    def generator(self) -> TransformersChat:
+        """The generator, loaded once."""
+        with self._lock:
+            if self._generator is None:
+                from rag.generators.transformers import TransformersChat
+
+                self._generator = TransformersChat.load(self.profile.generator, self.models)
+            return self._generator
+
+    def warm(self) -> None:
+        """Load everything and answer nothing, so that the first question is as quick as the next."""
+        self.retriever.retrieve("What is asthma?")
+        if self.profile.answering.mode != "extractive":
+            messages = prompt.build("What is asthma?", (), self.generator.count_tokens, self.profile.prompt).messages
+            for _ in self.generator.stream(messages, max_new_tokens=2):
+                pass
+
+    def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
+        """Answer one question. Keyword arguments are the fields of `Options`."""
+        answer = None
+        for answer in self.stream(input, config, **kwargs):  # noqa: B007 - the last snapshot is the result
+            pass
+        assert answer is not None
+        return answer
+
+    def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any | None) -> Iterator[Answer]:
+        """Answer one question in snapshots, the last with `complete=True`.
+
+        Raises UserError for an empty question, one past MAX_QUESTION_CHARACTERS, an unknown option
+        or a mode that this profile does not have.
+        """
+        run = _Run(self, clean(input), self._options(kwargs))
+        with self._lock:
+            yield from run.snapshots()
+
+    def batch(
+        self,
+        inputs: list[str],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any | None,
+    ) -> list[Any]:
+        """Answers in input order, one after the other: the generator already uses every core."""
+        answers: list[Any] = []
+        for question in inputs:
+            try:
+                answers.append(self.invoke(question, **kwargs))
+            except UserError as error:
+                if not return_exceptions:
+                    raise
+                answers.append(error)
+        return answers
+
+    def _options(self, given: dict[str, Any]) -> Options:
+        unknown = sorted(set(given) - set(Options.__dataclass_fields__))
+        if unknown:
+            raise UserError(f"unknown option {unknown[0]!r}; there are: {', '.join(Options.__dataclass_fields__)}")
+        options = Options(**given)
+        mode = options.mode or self.profile.answering.mode
+        if mode not in self.modes:
+            raise UserError(
+                f"mode {mode!r} is not available: it needs an adapter (generator.adapter)"
+                if mode.startswith("finetuned")
+                else f"unknown mode {mode!r}; there are: {', '.join(self.modes)}"
+            )
+        return replace(options, mode=mode)
+
+
+def clean(question: str) -> str:
+    """A question as the pipeline works on it: NFC, control characters out, white space collapsed.
+
+    Raises UserError if nothing readable is left, or if it is past MAX_QUESTION_CHARACTERS.
+    """
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise UserError(f"the question has {len(question):,} characters; ask with at most {MAX_QUESTION_CHARACTERS:,}")
+    text = "".join(
+        character if unicodedata.category(character) not in {"Cc", "Cs", "Co", "Cn"} else " "
+        for character in unicodedata.normalize("NFC", question)
+    )
+    text = " ".join(text.split())
+    if not any(character.isalnum() for character in text):
+        raise UserError("the question is empty; ask something like: What are the symptoms of gout?")
+    return text
+
+
+def source(n: int, hit: Hit) -> Source:
+    """A retrieved passage as the reader sees it, under number `n`."""
+    lead_in = hit.passage.lead_in
+    return Source(
+        n=n,
+        passage_id=hit.passage.id,
+        pair_id=hit.pair.id,
+        title=hit.pair.title,
+        question=hit.pair.question,
+        text=f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text,
+        institute=hit.pair.institute,
+        url=hit.pair.url,
+        urls=hit.pair.urls,
+        score=hit.score,
+        demonstration=hit.pair.demonstration,
+    )
+
+
+class _Run:
+    """One question on its way; its state, so that `Pipeline` stays free of it."""
+
+    def __init__(self, pipeline: Pipeline, question: str, options: Options) -> None:
+        self.pipeline = pipeline
+        self.question = question
+        self.options = options
+        assert options.mode is not None
+        self.mode: Mode = options.mode
+        self.settings: Answering = pipeline.profile.answering
+        if options.strict is not None:
+            self.settings = self.settings.model_copy(update={"strict": options.strict})
+        self.started = time.perf_counter()
+        self.times = Timings()
+        self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
+
+    def snapshots(self) -> Iterator[Answer]:
+        notice = red_flag(self.question)
+        if notice:
+            self._update(status="emergency", notice=notice)
+            yield self.answer
+        if self.mode in ("base", "finetuned"):
+            if notice:  # memory alone is no ground for words under an emergency notice
+                yield self._finish()
+                return
+            yield from self._generated(prompt.closed_book(self.question), ())
+            return
+        retrieval = self.pipeline.retriever.retrieve(self.question)
+        self._time(retrieve_ms=self._elapsed())
+        self._update(confidence=retrieval.confidence, nearest=())
+        if not retrieval.hits or retrieval.confidence < self.pipeline.profile.retriever.abstain_below:
+            yield self._abstain(retrieval)
+            return
+        if self.mode == "extractive" or notice:
+            sources = tuple(source(n, hit) for n, hit in enumerate(retrieval.hits, 1))
+            yield self._quote(sources)
+            return
+        built = prompt.build(
+            self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
+        )
+        shown = {hit.row for hit in built.sources}
+        ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in shown))
+        # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
+        whole = {hit.row: hit for hit in retrieval.hits}
+        sources = tuple(source(n, whole[hit.row]) for n, hit in enumerate(ordered, 1))
+        self._update(sources=sources)
+        yield self.answer
+        yield from self._generated(built.messages, sources)
+
+    def _generated(self, messages: Sequence[BaseMessage], sources: tuple[Source, ...]) -> Iterator[Answer]:
+        generator = self.pipeline.generator
+        section: Generator = self.pipeline.profile.generator
+        tuned = self.mode.startswith("finetuned")
+        self._update(model=section.model, adapter=section.adapter if tuned and section.adapter else "")
+        given = {
+            name: value
+            for name in ("max_new_tokens", "temperature", "top_p", "seed")
+            if (value := getattr(self.options, name)) is not None
+        }
+        texts = [item.text for item in sources]
+        draft, settled = "", 0
+        for chunk in generator.stream(list(messages), adapter=tuned, **given):
+            if chunk.content and not self.times.first_token_ms:
+                self._time(first_token_ms=self._elapsed())
+            draft += str(chunk.content)
+            self._count(chunk)
+            ends = [end for _, end in spans(draft)]
+            # The last span may still grow; only what stands before it is settled.
+            stable = ends[-2] if len(ends) > 1 else 0
+            if stable > settled:
+                settled = stable
+                self._settle(draft[:settled], sources)
+            tail = draft[settled:].lstrip()
+            # A dose shows only once its source is known.
+            self._update(draft="" if unsourced_doses(tail, texts) else tail)
+            yield self.answer
+        if draft.strip().startswith(ABSTENTION) and sources:
+            yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="")
+            return
+        self._settle(draft, sources, last=True)
+        if sources and not any(sentence.supported for sentence in self.answer.sentences):
+            self._update(fallback=True)
+            yield self._quote(sources)
+            return
+        yield self._finish(draft="", sources=quote.highlights(self.answer.sentences, sources))
+
+    def _settle(self, draft: str, sources: tuple[Source, ...], last: bool = False) -> None:
+        sentences = tuple(attribute(draft, sources, self.settings, question=self.question, complete=last))
+        self._update(sentences=sentences, draft="")
+
+    def _quote(self, sources: tuple[Source, ...]) -> Answer:
+        sentences: tuple[Sentence, ...] = tuple(quote.extract(self.question, sources, max_words=QUOTED_WORDS))
+        if not self.times.first_token_ms:
+            self._time(first_token_ms=self._elapsed())
+        return self._finish(sentences=sentences, sources=quote.highlights(sentences, sources), draft="")
+
+    def _abstain(self, retrieval: Retrieval) -> Answer:
+        if self.answer.status == "emergency":
+            return self._finish()
+        return self._finish(status="abstained", notice=ABSTENTION, nearest=retrieval.nearest)
+
+    def _count(self, chunk: BaseMessage) -> None:
+        usage = getattr(chunk, "usage_metadata", None)
+        if usage:
+            self._time(prompt_tokens=usage["input_tokens"], new_tokens=usage["output_tokens"])
+        if chunk.response_metadata.get("finish_reason") == "length":
+            self._update(truncated=True)
+
+    def _finish(self, **changes: Any) -> Answer:
+        self._time(total_ms=self._elapsed())
+        self._update(complete=True, **changes)
+        return self.answer
+
+    def _elapsed(self) -> float:
+        return (time.perf_counter() - self.started) * 1000
+
+    def _time(self, **changes: Any) -> None:
+        self.times = self.times.model_copy(update=changes)
+        self._update(timings=self.times)
+
+    def _update(self, **changes: Any) -> None:
+        self.answer = self.answer.model_copy(update=changes)

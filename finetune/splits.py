@@ -72,7 +72,7 @@ class Splits:
             fresh = Path(scratch) / "new"
             fresh.mkdir()
             (fresh / "splits.csv").write_text(self._table(), "utf-8", newline="")
-            manifest = {"schema": SCHEMA, "by": self.by, "seed": self.seed, "corpus": self.corpus}
+            manifest: dict[str, object] = {"schema": SCHEMA, "by": self.by, "seed": self.seed, "corpus": self.corpus}
             manifest |= {"hash": self.hash, "counts": self.counts(), "topics": len(set(self.topic_of.values()))}
             (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
             if folder.exists():

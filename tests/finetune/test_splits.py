@@ -1,0 +1,148 @@
+"""Splits: nothing that ties two pairs together crosses from train to test."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.errors import UserError
+from finetune.splits import BOILERPLATE_TOPICS, Splits, leaks, make, normalise, topics
+from index.corpus import QAPair
+
+
+def pair(
+    n: int, focus: str = "", document: str = "", question: str = "", answer: str = "", source: str = "S"
+) -> QAPair:
+    return QAPair(
+        id=f"p{n}",
+        question=question or f"question {n}?",
+        answer=answer or f"answer {n}",
+        focus=focus,
+        document=document,
+        collection="c",
+        source=source,
+    )
+
+
+def crossings(pairs: Sequence[QAPair], splits: Splits, key: Callable[[QAPair], Hashable]) -> list[Hashable]:
+    """The keys that occur in more than one split, pairs left out aside."""
+    seen: dict[Hashable, set[str]] = defaultdict(set)
+    for item in pairs:
+        if key(item) and splits.split_of[item.id] != "left out":
+            seen[key(item)].add(splits.split_of[item.id])
+    return [value for value, found in seen.items() if len(found) > 1]
+
+
+small = st.integers(0, 12).map(str)
+
+
+@given(st.lists(st.tuples(small, small, small, small), min_size=30, max_size=120))
+def test_no_tie_crosses(rows: list[tuple[str, str, str, str]]) -> None:
+    pairs = [
+        pair(
+            n,
+            focus=f and f"focus {f}{n % 7}",
+            document=f"{d}{n % 9}",
+            question=f"q {q}{n % 11}",
+            answer=f"a {a}{n % 8}",
+        )
+        for n, (f, d, q, a) in enumerate(rows)
+    ]
+    try:
+        splits = make(pairs, "digest", seed=1)
+    except UserError:
+        assert len(set(topics(pairs)[0])) < 3
+        return
+    _, boilerplate = topics(pairs)
+    common = {item.answer for item, flag in zip(pairs, boilerplate, strict=True) if flag}
+    assert not crossings(pairs, splits, lambda item: normalise(item.focus))
+    assert not crossings(pairs, splits, lambda item: item.document)
+    assert not crossings(pairs, splits, lambda item: normalise(item.question))
+    assert not crossings(pairs, splits, lambda item: "" if item.answer in common else item.answer)
+    assert not [item for item in pairs if item.answer in common and splits.split_of[item.id] in ("validation", "test")]
+
+
+def test_shares_hold_in_every_source() -> None:
+    pairs = [pair(n, focus=f"f{n // 3}", source="AB"[n % 6 >= 3]) for n in range(1200)]
+    splits = make(pairs, "digest", seed=3)
+    for source in "AB":
+        rows = [item for item in pairs if item.source == source]
+        share = sum(splits.split_of[item.id] == "train" for item in rows) / len(rows)
+        assert share == pytest.approx(0.8, abs=0.02)
+
+
+def test_boilerplate_joins_nothing_and_is_not_tested_on() -> None:
+    pairs = [pair(n, focus=f"f{n}", answer="This condition is inherited.") for n in range(BOILERPLATE_TOPICS + 1)]
+    pairs += [pair(n, focus=f"f{n}") for n in range(100, 200)]
+    numbers, boilerplate = topics(pairs)
+    assert len(set(numbers)) == len(pairs)
+    assert sum(boilerplate) == BOILERPLATE_TOPICS + 1
+    splits = make(pairs, "digest")
+    common = {splits.split_of[item.id] for item in pairs[: BOILERPLATE_TOPICS + 1]}
+    assert common <= {"train", "left out"}
+    twins = [pair(0, focus="a", answer="same"), pair(1, focus="b", answer="same"), pair(2, focus="c")]
+    assert topics(twins)[0] == [0, 0, 1]
+
+
+def test_the_seed_decides_and_the_hash_tells(tmp_path: Path) -> None:
+    pairs = [pair(n) for n in range(300)]
+    one, again, other = make(pairs, "d", seed=1), make(pairs, "d", seed=1), make(pairs, "d", seed=2)
+    assert one == again
+    assert one.hash == again.hash != other.hash
+    one.save(tmp_path / "splits")
+    other.save(tmp_path / "splits")
+    assert Splits.open(tmp_path / "splits") == other
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["splits"]
+
+
+def test_altered_or_missing_splits_are_refused(tmp_path: Path) -> None:
+    pairs = [pair(n) for n in range(30)]
+    folder = tmp_path / "splits"
+    with pytest.raises(UserError, match="no splits"):
+        Splits.open(folder)
+    make(pairs, "d").save(folder)
+    table = folder / "splits.csv"
+    text = table.read_text("utf-8")
+    table.write_text(text.replace(",train", ",test", 1), "utf-8")
+    with pytest.raises(UserError, match="hash"):
+        Splits.open(folder)
+    table.write_text(text, "utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"schema": 99}), "utf-8")
+    with pytest.raises(UserError, match="schema"):
+        Splits.open(folder)
+
+
+def test_a_pair_that_the_splits_do_not_know() -> None:
+    pairs = [pair(n) for n in range(30)]
+    with pytest.raises(UserError, match="corpus changed"):
+        make(pairs, "d").rows([*pairs, pair(99)], "train")
+
+
+@pytest.mark.medquad
+def test_nothing_crosses_on_the_whole_of_medquad(medquad: Path) -> None:
+    from index.sources import load_corpus
+
+    from configs.schema import Cleaning
+
+    pairs = load_corpus([str(medquad)], Cleaning()).pairs
+    splits = make(pairs, "medquad", seed=0)
+    _, boilerplate = topics(pairs)
+    common = {" ".join(item.answer.split()) for item, flag in zip(pairs, boilerplate, strict=True) if flag}
+    flat = {item.id: " ".join(item.answer.split()) for item in pairs}
+    assert not crossings(pairs, splits, lambda item: normalise(item.focus))
+    assert not crossings(pairs, splits, lambda item: (item.collection, item.document))
+    assert not crossings(pairs, splits, lambda item: normalise(item.question))
+    assert not crossings(pairs, splits, lambda item: "" if flat[item.id] in common else flat[item.id])
+    assert leaks(pairs, splits) == {"topic": 0.0, "question": 0.0}
+    row = leaks(pairs, make(pairs, "medquad", seed=0, by="row"))
+    assert row["topic"] > 0.75, "a random-row split leaks; if it does not, leaks() is wrong"
+    assert 0.1 < row["question"] < 0.3
+    for split, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
+        assert splits.counts()[split] / len(pairs) == pytest.approx(share, abs=0.03)

@@ -1,0 +1,236 @@
+"""Cleaning: MedQuAD's layout white space becomes paragraphs and lists, and exact duplicates become one pair.
+
+The source's words are kept as they are: letters and apostrophes that MedQuAD lost are not guessed back.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from index.corpus import QAPair
+
+if TYPE_CHECKING:
+    from configs.schema import Cleaning
+    from index.readers.report import ReadReport
+
+BULLET = re.compile(r"[-•·‣▪◦*](?=\s|$)\s*")
+NUMBERED = re.compile(r"\(?\d{1,2}[.)] +\S")
+SENTENCE_END = re.compile(r"[.?!][)\]\"'”’]*$")
+WRAPPED_WIDTH = 120
+"""Lines longer than this were not wrapped by hand: each of their newlines was meant."""
+DROPPED_LINES = {"Espaol", "Español"}
+"""A link to the Spanish page, left in 18 answers of 8_NHLBI_QA_XML (without its ñ)."""
+_NEWLINES = re.compile(r"\r\n|[\r\v\f\x85\u2028\u2029]")
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff]"
+    r"|[\ud800-\udfff]"
+)
+_SPACES = re.compile(r"[^\S\n]")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w+-]+(?:\.[\w+-]+)*@(?:[\w-]+\.)+[A-Za-z]{2,}\b")
+_DIGITS = re.compile(r"\d(?:[^\d\n]{0,3}\d){6}")
+REGIONS = ("US", "IN", "GB")
+"""Whose national ways of writing a number are known without a country code: where the dialogues come from."""
+
+
+def plain(text: str) -> str:
+    """NFC, newlines as `\\n`, every other space a plain one, no control or invisible characters."""
+    text = _SPACES.sub(" ", _NEWLINES.sub("\n", text))
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+
+
+def clean_question(text: str) -> str:
+    """One line, no space before its question mark ("What causes Asthma ?"), no doubled one ("risk? ?")."""
+    text = " ".join(plain(text).split())
+    return re.sub(r"\s+\?", "?", re.sub(r"\?(?:\s+\?)+", "?", text))
+
+
+def clean_answer(text: str) -> str:
+    """Paragraphs with a blank line between them, list items one a line as "- item", right under their lead-in.
+
+    MedQuAD's layout is in its white space. A run of spaces before a dash starts an item; two or more after a
+    sentence's end, or three before a capital, start a paragraph (checked by eye on all nine folders). A single
+    newline is a space where a line was wrapped, and a new paragraph where a heading or a paragraph ended.
+    """
+    text = plain(text)
+    typed = len(re.findall(r"[.?!]  (?=[A-Z])", text))
+    # Someone who types two spaces after every sentence does not mean a paragraph by them.
+    typist = typed > 1 and typed > len(re.findall(r"[.?!] (?=[A-Z])", text))
+    blocks: list[tuple[str, str]] = []
+    for group in re.split(r"\n[^\S\n]*(?:\n[^\S\n]*)+", text):
+        lines = [line.strip() for line in group.split("\n")]
+        lines = [line for line in lines if line and line not in DROPPED_LINES]
+        width = max(map(len, lines), default=0)
+        for number, line in enumerate(lines):
+            wrapped = number > 0 and _wrapped(lines[number - 1], line, width)
+            _add_line(blocks, line, wrapped, typist)
+    return _join(blocks)
+
+
+def _wrapped(before: str, line: str, width: int) -> bool:
+    """Whether the newline between two lines of a block only wraps the text."""
+    if line[0].islower():
+        return True
+    return width <= WRAPPED_WIDTH and len(before) + 1 + len(line.split(" ", 1)[0]) > width
+
+
+def _add_line(blocks: list[tuple[str, str]], line: str, wrapped: bool, typist: bool) -> None:
+    pieces = re.split(r"( {2,})", line)
+    # "- a  - b": the first item may stand after a single space ("include - a  - b"), where its lead-in is still open.
+    if len(pieces) > 2 and len(pieces[1]) <= 3 and BULLET.match(pieces[2]) and not BULLET.match(pieces[0]):
+        lead, dash, first = pieces[0].rpartition(" - ")
+        if dash and not pieces[0].endswith(":"):
+            pieces[:1] = [lead, "  ", f"- {first}"]
+    gap = ""
+    for place in range(0, len(pieces), 2):
+        piece = pieces[place]
+        _add_piece(blocks, piece, gap, wrapped if place == 0 else None, typist)
+        gap = pieces[place + 1] if place + 1 < len(pieces) else ""
+
+
+def _add_piece(blocks: list[tuple[str, str]], piece: str, gap: str, wrapped: bool | None, typist: bool) -> None:
+    """Add a run of text. `wrapped` is None inside a line, where `gap` is the white space before the run."""
+    bullet = BULLET.match(piece)
+    if bullet:
+        blocks.append(("item", piece[bullet.end() :]))
+        return
+    if wrapped is not None and NUMBERED.match(piece):
+        blocks.append(("number", piece))
+        return
+    kind, text = blocks[-1] if blocks else ("", "")
+    if kind == "item" and not text:  # a bullet alone on its line
+        blocks[-1] = (kind, piece)
+        return
+    if wrapped is not None:
+        new = not wrapped
+    else:
+        listed = kind in ("item", "number")
+        starts = piece[0].isupper() or (piece[0] in "\"'(“" and piece[1:2].isupper())
+        ended = bool(SENTENCE_END.search(text)) and (starts or listed) and not (typist and len(gap) == 2)
+        new = ended or (len(gap) > 2 and starts)
+    if new or not blocks:
+        blocks.append(("paragraph", piece))
+    else:
+        blocks[-1] = (kind, f"{text} {piece}".strip())
+
+
+def _join(blocks: list[tuple[str, str]]) -> str:
+    out = ""
+    for kind, text in blocks:
+        text = text.strip()
+        if not text:
+            continue
+        if kind == "paragraph":
+            out += f"\n\n{text}"
+        else:
+            out += f"\n- {text}" if kind == "item" else f"\n{text}"
+    return out.strip()
+
+
+def normalise(text: str) -> str:
+    """A name as it is compared: no case, no punctuation but inside words, single spaces."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.sub(r"[^\w\s'+-]|(?<!\w)['-]+|['-]+(?!\w)", " ", folded).split())
+
+
+def deidentify(text: str) -> tuple[str, int, int]:
+    """The text with e-mail addresses as `[email]` and telephone numbers as `[phone]`, and how many of each.
+
+    Telephone numbers are those that libphonenumber holds for valid and that are written with the grouping of
+    one, so that doses, ranges, dates and readings stay.
+    """
+    text, emails = _EMAIL.subn("[email]", text) if "@" in text else (text, 0)
+    if not _DIGITS.search(text):
+        return text, emails, 0
+    spans = _phones(text)
+    for start, end in reversed(spans):
+        text = f"{text[:start]}[phone]{text[end:]}"
+    return text, emails, len(spans)
+
+
+def _phones(text: str) -> list[tuple[int, int]]:
+    from phonenumbers import PhoneNumberMatcher
+
+    taken: list[tuple[int, int]] = []
+    for region in REGIONS:
+        for match in PhoneNumberMatcher(text, region, leniency=_leniency(), max_tries=1000):
+            if all(match.end <= start or end <= match.start for start, end in taken):
+                taken.append((match.start, match.end))
+    return sorted(taken)
+
+
+@cache
+def _leniency() -> int:
+    from phonenumbers import Leniency
+
+    return int(Leniency.VALID)
+
+
+def clean_pairs(pairs: Iterable[QAPair], settings: Cleaning, report: ReadReport) -> list[QAPair]:
+    """Clean, drop the empty and the too short or long, and merge exact duplicates, keeping every URL.
+
+    Two pairs are duplicates when their cleaned question and answer are the same; the first one's provenance
+    stays. Ids are made unique ("~2", "~3", ... in reading order).
+    """
+    kept: list[QAPair] = []
+    row_of: dict[tuple[str, str], int] = {}
+    for pair in pairs:
+        question, answer = clean_question(pair.question), clean_answer(pair.answer)
+        if not (_has_words(question) and _has_words(answer)):
+            report.empty += 1
+            continue
+        words = len(answer.split())
+        if words < settings.min_answer_words:
+            report.too_short += 1
+            continue
+        if settings.max_answer_words is not None and words > settings.max_answer_words:
+            report.too_long += 1
+            continue
+        urls = tuple(dict.fromkeys(url for url in (pair.url, *pair.urls) if _is_link(url)))
+        row = row_of.setdefault((question, answer), len(kept))
+        if row < len(kept):
+            report.duplicates += 1
+            merged = tuple(dict.fromkeys((*kept[row].urls, *urls)))
+            kept[row] = replace(kept[row], url=merged[0] if merged else "", urls=merged)
+            continue
+        kept.append(
+            replace(
+                pair,
+                question=question,
+                answer=answer,
+                focus=clean_question(pair.focus),
+                synonyms=tuple(dict.fromkeys(filter(None, map(clean_question, pair.synonyms)))),
+                url=urls[0] if urls else "",
+                urls=urls,
+            )
+        )
+    report.kept += len(kept)
+    return _unique_ids(kept)
+
+
+def _unique_ids(pairs: list[QAPair]) -> list[QAPair]:
+    seen: Counter[str] = Counter()
+    taken = {pair.id for pair in pairs}
+    unique = []
+    for pair in pairs:
+        seen[pair.id] += 1
+        if seen[pair.id] > 1:
+            while (fresh := f"{pair.id}~{seen[pair.id]}") in taken:
+                seen[pair.id] += 1
+            taken.add(fresh)
+            pair = replace(pair, id=fresh)
+        unique.append(pair)
+    return unique
+
+
+def _has_words(text: str) -> bool:
+    return any(character.isalnum() for character in text)
+
+
+def _is_link(url: str) -> bool:
+    return url.lower().startswith(("http://", "https://"))

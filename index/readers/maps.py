@@ -1,0 +1,148 @@
+"""Column maps: which columns of a table are the question, the answer and their provenance.
+
+A map is a TOML file (`configs/maps/NAME.toml`, or a user's own path). Every value is a template in which
+`{column}` stands for that column's text: `question = "{instruction}\\n{input}"`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from configs.errors import UserError
+
+FOLDER = Path(__file__).resolve().parents[2] / "configs" / "maps"
+PLACE = re.compile(r"\{([^{}]+)\}")
+
+
+class ColumnMap(BaseModel):
+    """One map. `question` and `answer` are required; the columns that other fields name may be absent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str = ""
+    requires: tuple[str, ...] = ()
+    """Columns that must be there for the map to be picked by itself, beside those of question and answer."""
+    files: tuple[str, ...] = ()
+    """Patterns of a path that decide between maps with the same columns."""
+    question: str
+    answer: str
+    id: str = ""
+    collection: str = ""
+    document: str = ""
+    question_id: str = ""
+    question_type: str = ""
+    focus: str = ""
+    synonyms: str = ""
+    cuis: str = ""
+    semantic_types: str = ""
+    semantic_group: str = ""
+    source: str = ""
+    url: str = ""
+    separator: str = "|"
+    """Between the values of a list column (synonyms, cuis, semantic_types)."""
+    remove: tuple[str, ...] = ()
+    """Values that say nothing, such as one instruction repeated in every row; read as empty."""
+    where: dict[str, tuple[str, ...]] = {}
+    """Column -> values (any case) of the rows that are read; the others are counted as left out."""
+    deidentify: bool = False
+    """Replace e-mail addresses and telephone numbers: for what people wrote to their doctor."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Columns without which the map cannot be used."""
+        return tuple(dict.fromkeys([*PLACE.findall(self.question), *PLACE.findall(self.answer), *self.where]))
+
+    def value(self, template: str, row: dict[str, Any]) -> str:
+        """The template filled from a row; empty where one of its columns is absent or empty of text."""
+        if not template:
+            return ""
+        names = PLACE.findall(template)
+        values = {name: self._cell(row.get(name)) for name in names}
+        if names and not any(values.values()):
+            return ""
+        return PLACE.sub(lambda place: values[place[1]], template).strip()
+
+    def values(self, template: str, row: dict[str, Any]) -> tuple[str, ...]:
+        """A list column: a real list, or text cut at the separator. Repeats and empty values go."""
+        parts: list[str] = []
+        for name in PLACE.findall(template):
+            cell = row.get(name)
+            listed = cell if isinstance(cell, (list, tuple)) else self._cell(cell).split(self.separator)
+            parts += [" ".join(str(part).split()) for part in listed if part is not None]
+        return tuple(dict.fromkeys(filter(None, parts)))
+
+    def keeps(self, row: dict[str, Any]) -> bool:
+        """Whether `where` lets the row through."""
+        return all(
+            self._cell(row.get(column)).casefold() in {value.casefold() for value in wanted}
+            for column, wanted in self.where.items()
+        )
+
+    def _cell(self, cell: Any) -> str:
+        if cell is None or cell != cell:  # NaN, which pandas writes for an empty cell, is not itself
+            return ""
+        text = ", ".join(map(str, cell)) if isinstance(cell, (list, tuple)) else str(cell)
+        text = text.strip()
+        return "" if text in self.remove else text
+
+
+def load(name: str) -> ColumnMap:
+    """The shipped map of this name, or the map in a TOML file. Raises UserError for unknown names and keys."""
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        raise UserError(f"no column map {name!r}: give one of {known}, or the path of a TOML file")
+    try:
+        return ColumnMap(name=path.stem, **tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise UserError(f"column map {path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"column map {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def shipped() -> list[ColumnMap]:
+    """Every map in `configs/maps`, by name."""
+    return [load(path.stem) for path in sorted(FOLDER.glob("*.toml"))]
+
+
+def choose(columns: Collection[str], path: Path, name: str | None) -> ColumnMap:
+    """The named map, or the one shipped map that fits the columns best.
+
+    The best fit is the map whose required columns are all there and are the most; between equals the path
+    decides. Raises UserError that names what is missing and what is there.
+    """
+    present = ", ".join(columns) or "none"
+    if name:
+        column_map = load(name)
+        missing = [column for column in column_map.needed if column not in columns]
+        if missing:
+            raise UserError(
+                f"{path} lacks {', '.join(missing)}, which the column map {column_map.name!r} reads; it has: {present}"
+            )
+        return column_map
+    maps = shipped()
+    fitting = [one for one in maps if set(one.needed) | set(one.requires) <= set(columns)]
+    if not fitting:
+        wanted = "; ".join(f"{one.name}: {', '.join(dict.fromkeys([*one.needed, *one.requires]))}" for one in maps)
+        raise UserError(
+            f"{path} fits no column map: it has {present}; the maps need {wanted}. "
+            "Rename the columns, or write a map and give it as PATH::MAP.toml"
+        )
+    most = max(len(set(one.needed) | set(one.requires)) for one in fitting)
+    best = [one for one in fitting if len(set(one.needed) | set(one.requires)) == most]
+    if len(best) > 1:
+        where = "/".join(path.parts[-3:]).casefold()
+        best = [one for one in best if any(fnmatch(where, pattern.casefold()) for pattern in one.files)] or best
+    if len(best) > 1:
+        names = ", ".join(one.name for one in best)
+        raise UserError(f"{path} fits more than one column map ({names}): give one, as {path}::{best[0].name}")
+    return best[0]

@@ -81,11 +81,13 @@ def _wrapped(before: str, line: str, width: int) -> bool:
 
 def _add_line(blocks: list[tuple[str, str]], line: str, wrapped: bool, typist: bool) -> None:
     pieces = re.split(r"( {2,})", line)
-    # "- a  - b": the first item may stand after a single space ("include - a  - b"), where its lead-in is still open.
-    if len(pieces) > 2 and len(pieces[1]) <= 3 and BULLET.match(pieces[2]) and not BULLET.match(pieces[0]):
-        lead, dash, first = pieces[0].rpartition(" - ")
-        if dash and not pieces[0].endswith(":"):
-            pieces[:1] = [lead, "  ", f"- {first}"]
+    # The first item may stand after a single space ("include - a  - b"), where its lead-in is still open.
+    for place in range(len(pieces) - 3, -1, -2):
+        piece, gap, following = pieces[place : place + 3]
+        if len(gap) <= 3 and BULLET.match(following) and not BULLET.match(piece) and not piece.endswith(":"):
+            lead, dash, first = piece.rpartition(" - ")
+            if dash:
+                pieces[place : place + 1] = [lead, "  ", f"- {first}"]
     gap = ""
     for place in range(0, len(pieces), 2):
         piece = pieces[place]

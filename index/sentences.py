@@ -21,12 +21,12 @@ STARTERS = frozenset(
 LETTERED = frozenset("vitamin vitamins type types hepatitis group factor class grade stage chromosome".split())
 
 # A sentence may end at . ! ? with closing quotes or brackets and a footnote's digits behind it.
-_END = re.compile(r"[.!?]+[\"'”’)\]]*(?:(?<=[a-z.)\]][.])\d{1,2}(?:,\d{1,2})*)?(?=\s+[\"'“‘(\[]*\w)")
+_END = re.compile(r"(?<![.!?])[.!?]+[\"'”’)\]]{0,3}(?:(?<=[a-z.)\]][.])\d{1,2}(?:,\d{1,2})*)?(?=\s+[\"'“‘(\[]{0,3}\w)")
 # Some pages lost the space: "in two genes.The first".
 _JOINED = re.compile(r"(?<=[a-z)]{2})[.!?](?=[A-Z][a-z])")
 _LINE = re.compile(r"[^\n]+")
 _WORD_BEFORE = re.compile(r"(\S+)$")
-_NEXT_WORD = re.compile(r"\s*[\"'“‘(\[]*(\w+)")
+_NEXT_WORD = re.compile(r"\s*[\"'“‘(\[]{0,3}(\w+)")
 
 
 def spans(text: str) -> list[tuple[int, int]]:
@@ -70,10 +70,10 @@ def _real(line: str, match: re.Match[str]) -> bool:
         # "etc." and "U.S." also end sentences.
         return after in STARTERS and word.lower() in {"etc", "u.s", "u.k", "al", "inc", "jr", "sr"}
     if len(word) == 1 and word.isupper():
-        head = line[: match.start() - 1].rstrip()
+        head = line[max(0, match.start() - 40) : match.start() - 1].rstrip()
         return after in STARTERS or head.rsplit(" ", 1)[-1].lower() in LETTERED
     # "1. Wash your hands": a number that opens the line is a list mark.
-    return not (word.isdigit() and line[: match.start()].strip("-* \t") == word)
+    return not (word.isdigit() and len(word) < 3 and line[: match.start()].strip("-* \t") == word)
 
 
 def _add(found: list[tuple[int, int]], text: str, start: int, end: int) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks, each a module with `run(...) -> dict` and a command of its own."""

@@ -248,20 +248,22 @@ not no never without cannot none neither nor nothing nobody lack lacks lacking r
     )
 )
 _PAIRS = """
-increase decrease|increase reduce|increases lowers|raise lower|rise fall|high low|higher lower|highest lowest|more less
-more fewer|most least|many few|rare common|uncommon common|rarely commonly|rarely often|before after|always never
-benign malignant|benign cancerous|noncancerous cancerous|acute chronic|dominant recessive|male female|males females
-men women|man woman|boys girls|boy girl|mother father|maternal paternal|mild severe|early late|earlier later|upper lower
-left right|inherited acquired|inherited sporadic|gain loss|short long|shorter longer|large small|larger smaller
-safe dangerous|safe harmful|normal abnormal|likely unlikely|possible impossible|active inactive|better worse|improve worsen
-improves worsens|start stop|begin end|positive negative|strong weak|stronger weaker|thick thin|fast slow|rapid slow
-quickly slowly|over under|above below|inside outside|internal external|presence absence|present absent|deficiency excess
-overactive underactive|too little|allow prevent|cause prevent|causes prevents|temporary permanent
-reversible irreversible|complete incomplete|able unable|known unknown|effective ineffective|necessary unnecessary
-curable incurable|treatable untreatable|contagious noncontagious|progressive nonprogressive|constipation diarrhea|first last
-minimum maximum|at least at most|hyperthyroidism hypothyroidism|hyperglycemia hypoglycemia|hypertension hypotension
-gaining losing|tight loose|wet dry|hot cold|adult child|adults children|older younger|old young|oldest youngest
-homozygous heterozygous|proximal distal|anterior posterior|systolic diastolic|avoid take|prenatal postnatal
+increase decrease|increase reduce|increases lowers|raise lower|rise fall|high low|higher lower|highest lowest
+more less|more fewer|most least|many few|rare common|uncommon common|rarely commonly|rarely often|before after
+always never|benign malignant|benign cancerous|noncancerous cancerous|acute chronic|dominant recessive
+male female|males females|men women|man woman|boys girls|boy girl|mother father|maternal paternal|mild severe
+early late|earlier later|upper lower|left right|inherited acquired|inherited sporadic|gain loss|short long
+shorter longer|large small|larger smaller|safe dangerous|safe harmful|normal abnormal|likely unlikely
+possible impossible|active inactive|better worse|improve worsen|improves worsens|start stop|begin end
+positive negative|strong weak|stronger weaker|thick thin|fast slow|rapid slow|quickly slowly|over under
+above below|inside outside|internal external|presence absence|present absent|deficiency excess
+overactive underactive|allow prevent|cause prevent|causes prevents|temporary permanent|reversible irreversible
+complete incomplete|able unable|known unknown|effective ineffective|necessary unnecessary|curable incurable
+treatable untreatable|contagious noncontagious|progressive nonprogressive|constipation diarrhea|first last
+minimum maximum|hyperthyroidism hypothyroidism|hyperglycemia hypoglycemia|hypertension hypotension
+gaining losing|tight loose|wet dry|hot cold|adult child|adults children|older younger|old young
+oldest youngest|homozygous heterozygous|proximal distal|anterior posterior|systolic diastolic|avoid take
+prenatal postnatal
 """
 _OPPOSITE: dict[str, set[str]] = {}
 for _pair in re.split(r"[|\n]", _PAIRS.strip()):

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rag.facts import holds, quantities
+from rag.words import listed
 
 MAX_CHARACTERS = 4_000
 """Read from the start and half as many from the end: an emergency is told in either, and time stays bounded."""

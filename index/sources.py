@@ -12,10 +12,13 @@ import os
 import re
 import tempfile
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 
 from configs.errors import UserError
 from index import clean, readers
@@ -172,17 +175,27 @@ def download(cache: Path, notify: Callable[[str], None], url: str = MEDQUAD_URL,
         try:
             with os.fdopen(handle, "wb") as out:
                 _fetch(url, out.write)
-            if tree_digest(temporary) != tree:
-                raise UserError(f"What {url} gave is not the MedQuAD that was asked for (its content differs).")
+            _check_tree(temporary, url, tree)
             file_digest = _file_digest(temporary)
             os.replace(temporary, target)
             seal.write_text(f"{tree} {file_digest}", "utf-8")
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        reason = getattr(error, "reason", None) or error
+        reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
         raise UserError(f"MedQuAD could not be downloaded ({reason}).") from error
     return target
+
+
+def _check_tree(archive: Path, url: str, tree: str) -> None:
+    try:
+        right = tree_digest(archive) == tree
+    except UserError:
+        raise UserError(f"What {url} gave is not a zip file that is safe to read.") from None
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+        raise UserError(f"What {url} gave is damaged ({error}).") from error
+    if not right:
+        raise UserError(f"What {url} gave is not the MedQuAD that was asked for (its content differs).")
 
 
 def _fetch(url: str, write: Callable[[bytes], object]) -> None:

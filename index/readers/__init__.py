@@ -30,7 +30,8 @@ def is_xml(path: Path, column_map: str | None = None) -> bool:
     if path.suffix.lower() in tables.SUFFIXES:
         return False
     if path.suffix.lower() not in (".zip", ".xml"):
-        raise UserError(f"{path} is of no kind that is read here: .zip, .xml, {', '.join(tables.SUFFIXES)}, or a folder")
+        kinds = ", ".join((".zip", ".xml", *tables.SUFFIXES))
+        raise UserError(f"{path} is of no kind that is read here: give a folder, or a file ending in one of {kinds}")
     if column_map:
         raise UserError(f"{path} is read as MedQuAD's XML, which takes no column map ({column_map})")
     return True

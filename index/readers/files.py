@@ -71,16 +71,14 @@ def _check(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise UserError(f"{path} holds a symbolic link, {name[:80]!r}: refused")
         if entry.file_size > RATIO_FROM and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
-            raise UserError(
-                f"{path}: {name[:80]!r} unpacks to {entry.file_size / max(entry.compress_size, 1):,.0f} times its size, "
-                "as a zip bomb does: refused"
-            )
+            times = entry.file_size / max(entry.compress_size, 1)
+            raise UserError(f"{path}: {name[:80]!r} unpacks to {times:,.0f} times its size, like a zip bomb: refused")
     total = sum(entry.file_size for entry in entries)
     if total > MAX_TOTAL:
         raise UserError(f"{path} unpacks to {total:,} bytes, over the limit of {MAX_TOTAL:,}: refused")
     packed = path.stat().st_size
     if total > RATIO_FROM and total > MAX_RATIO * packed:
-        raise UserError(f"{path} unpacks to {total / packed:,.0f} times its size, as a zip bomb does: refused")
+        raise UserError(f"{path} unpacks to {total / packed:,.0f} times its size, like a zip bomb: refused")
 
 
 def zip_names(archive: zipfile.ZipFile, suffix: str) -> list[str]:

@@ -66,7 +66,7 @@ def _document(name: PurePosixPath, root: Element, report: ReadReport) -> Iterato
             continue
         question_id = _text(question.get("qid")) if question is not None else ""
         question_id = question_id or f"{document}-{element.get('pid') or place}"
-        # Ten CancerGov files carry another file's document id, so that their qids repeat; the file name tells them apart.
+        # Ten CancerGov files carry another file's document id, so their qids repeat: the file name tells them apart.
         own = question_id
         if name.stem != document and question_id.startswith(f"{document}-"):
             own = name.stem + question_id.removeprefix(document)

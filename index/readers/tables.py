@@ -112,7 +112,7 @@ def _open(path: Path, report: ReadReport) -> Table:
     readers = {".csv": _csv, ".tsv": _csv, ".json": _json, ".jsonl": _jsonl, ".ndjson": _jsonl, ".parquet": _parquet}
     try:
         table = readers[path.suffix.lower()](path, report)
-    except (UnicodeDecodeError, OSError) as error:
+    except (UnicodeDecodeError, OSError, csv.Error) as error:
         raise _unreadable(path, error) from error
     return Table(table.columns, _guarded(path, table.rows))
 

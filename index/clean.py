@@ -161,8 +161,11 @@ def _phones(text: str) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for region in REGIONS:
         for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
-            if all(match.end <= start or end <= match.start for start, end in found):
-                found.append((match.start, match.end))
+            begin = match.start
+            if match.raw_string.startswith("(") and ")" not in match.raw_string:  # a bracket around the number
+                begin += len(match.raw_string) - len(match.raw_string.lstrip("( "))
+            if all(match.end <= start or end <= begin for start, end in found):
+                found.append((begin, match.end))
     return sorted(found)
 
 

@@ -134,6 +134,7 @@ def test_long_text_takes_time_in_proportion_to_its_length(part: str) -> None:
         ("call 415-555-2671.", "call [phone]."),
         ("call (415) 555-2671 or +91 98765 43210", "call [phone] or [phone]"),
         ("1-800-273-8255 toll free", "[phone] toll free"),
+        ("the line (1-800-273-8255)", "the line ([phone])"),
         ("+44 20 7946 0958", "[phone]"),
     ],
 )

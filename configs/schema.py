@@ -78,7 +78,12 @@ class Generator(Section):
     model: str = Field(description="hub id, folder, or 'package:NAME/folder'")
     gguf_file: str | None = Field(None, description="weights inside the model folder, where they are GGUF")
     adapter: str | None = Field(None, description="folder or hub id of a LoRA adapter")
-    precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"] = Field(
+        "auto", description="auto: bf16 where the hardware multiplies it, else fp16 on CUDA, fp32 on a CPU"
+    )
+    cuda_precision: Literal["bf16", "fp16", "int8", "nf4"] | None = Field(
+        None, description="taken instead of precision where CUDA is found"
+    )
     context_tokens: int = Field(2048, ge=256)
     max_new_tokens: int = Field(192, ge=1)
     prompt_lookup: int = Field(10, ge=0, description="tokens speculated from the prompt a step; 0: plain decoding")
@@ -93,8 +98,12 @@ class Answering(Section):
 
     mode: Mode = "base+rag"
     strict: bool = Field(False, description="drop unsupported sentences instead of marking them")
-    support_above: float = Field(0.6, ge=0, le=1, description="share of a sentence's content words its source must hold")
-    snap_above: float = Field(0.8, ge=0, le=1, description="likeness past which a sentence is shown in its source's words")
+    support_above: float = Field(
+        0.6, ge=0, le=1, description="share of a sentence's content words its source must hold"
+    )
+    snap_above: float = Field(
+        0.8, ge=0, le=1, description="likeness past which a sentence is shown in its source's words"
+    )
 
 
 class App(Section):

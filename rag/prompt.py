@@ -1,0 +1,160 @@
+"""What the generator reads: a fixed instruction, numbered sources, then the question.
+
+    prompt = build(question, hits, generator.count_tokens, profile.prompt)
+
+The instruction never changes between questions, so the generator keeps its cache. Adapters are trained
+on exactly this text: change it only together with `PROMPT_VERSION`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+from configs.schema import Prompt as Settings
+from index.sentences import spans
+from rag.retrieval import Hit
+
+PROMPT_VERSION = 1
+ABSTENTION = "The sources do not cover this question."
+SYSTEM = (
+    "Answer the health question with the sentences of the sources that answer it, copied word for word. "
+    "After each sentence write its source's number, like [1]. Add nothing of your own. "
+    f"If no source answers the question, write: {ABSTENTION}"
+)
+CLOSED_BOOK = "Answer the health question in a few clear sentences."
+CUT = " [...] "
+"""Stands where the middle of a too long question was."""
+CLOSED_BOOK_BYTES = 1200
+"""A token is at least a byte, so this many bytes fit every profile's window without asking the tokenizer."""
+
+# Beginnings and ends of turns in the chat templates of the Llama, SmolLM, TinyLlama, Mistral and Gemma families.
+_CONTROL = re.compile(
+    r"<(?=\|)|<(?=/?(?:s|unk|pad|bos|eos|start_of_turn|end_of_turn)>)|<(?=</?SYS>>)|\[(?=/?INST\])", re.I
+)
+_NUMBER = re.compile(r"\[(\d{1,3})\]")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Messages for the generator. `sources[i]` is shown under number i + 1 with the text `shown[i]`."""
+
+    messages: list[BaseMessage]
+    sources: tuple[Hit, ...] = ()
+    shown: tuple[str, ...] = field(default=())
+    question_shortened: bool = False
+
+
+def neutral(text: str, tokens: Sequence[str] = ()) -> str:
+    """`text` with a space inside whatever a chat template would read as a control token.
+
+    `tokens` are further control tokens, such as a tokenizer's own. Doing it twice changes nothing more.
+    """
+    text = _CONTROL.sub(lambda found: found[0] + " ", text)
+    for token in tokens:
+        while token in text:
+            text = text.replace(token, f"{token[0]} {token[1:]}" if len(token) > 1 else " ")
+    return text
+
+
+def build(
+    question: str, hits: Sequence[Hit], count_tokens: Callable[[Sequence[BaseMessage]], int], settings: Settings
+) -> Prompt:
+    """The prompt for `question` over the best of `hits`, within `settings.max_tokens` of the whole template.
+
+    At most `settings.sources` hits, in order. One that does not fit whole keeps the sentences most like
+    the question, in their order; one of which no sentence fits is left out. A question that would take
+    more than half of the room loses its middle.
+    """
+    empty = count_tokens(_messages("", ()))
+    room = max(32, settings.max_tokens - empty)
+    asked, shortened = _fit_question(question, lambda text: count_tokens(_messages(text, ())) - empty, room // 2)
+    sources: list[Hit] = []
+    shown: list[str] = []
+
+    def fits(text: str, hit: Hit) -> bool:
+        return count_tokens(_messages(asked, [*zip(sources, shown, strict=True), (hit, text)])) <= settings.max_tokens
+
+    for hit in hits[: settings.sources]:
+        text = _source_text(hit)
+        kept = text if fits(text, hit) else _shorten(text, asked, lambda piece, hit=hit: fits(piece, hit))  # type: ignore[misc]
+        if kept:
+            sources.append(hit)
+            shown.append(kept)
+    messages = _messages(asked, list(zip(sources, shown, strict=True)))
+    return Prompt(messages, tuple(sources), tuple(shown), shortened)
+
+
+def closed_book(question: str) -> list[BaseMessage]:
+    """The prompt of the modes without retrieval; a question past `CLOSED_BOOK_BYTES` loses its middle."""
+    asked, _ = _fit_question(question, lambda text: len(text.encode("utf-8", "replace")), CLOSED_BOOK_BYTES)
+    return [SystemMessage(CLOSED_BOOK), HumanMessage(f"Question: {asked}")]
+
+
+def _messages(question: str, sources: Sequence[tuple[Hit, str]]) -> list[BaseMessage]:
+    parts = [f"{_heading(n, hit)}\n{text}" for n, (hit, text) in enumerate(sources, 1)]
+    return [SystemMessage(SYSTEM), HumanMessage("\n\n".join([*parts, f"Question: {question}"]))]
+
+
+def _heading(n: int, hit: Hit) -> str:
+    pair = hit.pair
+    title = " ".join(_plain(pair.title).split())[:120]
+    return f"[{n}] {title} ({pair.institute})" if pair.institute else f"[{n}] {title}"
+
+
+def _source_text(hit: Hit) -> str:
+    lead_in = getattr(hit.passage, "lead_in", "")
+    return _plain(f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text).strip()
+
+
+def _plain(text: str) -> str:
+    """No control tokens, and no bracketed number that could pass for a source's."""
+    return _NUMBER.sub(r"(\1)", neutral(text))
+
+
+def _shorten(text: str, question: str, fits: Callable[[str], bool]) -> str:
+    """The sentences of `text` most like `question`, as many as fit, in their order; empty if none does."""
+    places = spans(text)
+    asked = _words(question)
+    # Equal likeness goes to the earlier sentence: pages say what matters first.
+    ranked = sorted(range(len(places)), key=lambda i: (-len(asked & _words(text[slice(*places[i])])), i))
+    kept: list[int] = []
+    misses = 0
+    for i in ranked:
+        if fits(_joined(text, places, sorted([*kept, i]))):
+            kept.append(i)
+        elif (misses := misses + 1) == 4:
+            break
+    return _joined(text, places, sorted(kept))
+
+
+def _joined(text: str, places: Sequence[tuple[int, int]], chosen: Sequence[int]) -> str:
+    """The chosen sentences, each pair parted by a line break if one stood between them, else by a space."""
+    pieces: list[str] = []
+    for before, i in zip([None, *chosen], chosen, strict=False):
+        if before is not None:
+            pieces.append("\n" if "\n" in text[places[before][1] : places[i][0]] else " ")
+        pieces.append(text[slice(*places[i])])
+    return "".join(pieces)
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in _WORD.findall(text.lower()) if len(word) > 3}
+
+
+def _fit_question(question: str, size: Callable[[str], int], limit: int) -> tuple[str, bool]:
+    """The question, and whether it lost its middle to be at most `limit` in `size`."""
+    text = neutral(" ".join(question.split()))
+    # A token is rarely past 16 characters; what is surely too long is not worth counting whole.
+    if len(text) <= 16 * limit and size(text) <= limit:
+        return text, False
+    half = min(len(text) // 2, 8 * limit)
+    while True:
+        short = neutral(text[:half].rstrip() + CUT + text[len(text) - half :].lstrip())
+        if half <= 4 or size(short) <= limit:
+            return short, True
+        half = min(half - 1, int(half * max(0.5, 0.95 * limit / size(short))))

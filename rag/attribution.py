@@ -31,6 +31,7 @@ SECOND_GAIN = 0.15
 REPEAT = 92.0
 """Likeness in percent past which a sentence repeats one already kept."""
 CANDIDATES = 8
+LEEWAY = 0.1
 
 _N = r"\d{1,3}"
 _MANY = rf"{_N}(?:\s*(?:,|;|&|-|–|and)\s*(?:sources?\s*)?{_N})*"
@@ -265,11 +266,13 @@ def _sentence(
     row = _to_snap(piece, evidence, settings, rows, hints, last, cut)
     if row is not None:
         return _quote(evidence, row, shown)
-    if cut:
+    if cut or piece.text.endswith("?"):
         return None
-    note = "no source says this"
-    for position, row in enumerate(_ordered(rows, coverage, evidence, hints, last)):
-        if coverage[row] < settings.support_above:
+    note, turned = "no source says this", False
+    top = float(coverage[rows[0]]) if rows else 0.0
+    for row in _ordered(rows, coverage, evidence, hints, last):
+        # Where the nearest unit disagrees, one that only says less about it is no support.
+        if coverage[row] < max(settings.support_above, top - LEEWAY):
             break
         found = evidence.difference(piece.text, piece.words, [row])
         if not found:
@@ -277,13 +280,12 @@ def _sentence(
             cited = (row,) if second is None else (row, second)
             support = float(coverage[row]) if second is None else _joint(stems, cited, evidence)
             return _supported(piece, evidence, cited, support), None
-        if not position:
-            note = found
-    pair = _pair(piece, stems, rows, evidence, settings)
+        if note.startswith("no source"):
+            note, turned = found, found.startswith(("it says", "the source says"))
+    pair = None if turned else _pair(piece, stems, rows, evidence, settings)
     if pair:
         return _supported(piece, evidence, pair, _joint(stems, pair, evidence)), None
-    best = float(coverage[rows[0]]) if len(rows) else 0.0
-    return Sentence(text=piece.text, support=min(best, 1.0), note=note), None
+    return Sentence(text=piece.text, support=min(top, 1.0), note=note), None
 
 
 def _best(coverage: np.ndarray, k: int) -> list[int]:
@@ -398,8 +400,10 @@ def _pair(
     piece: _Piece, stems: set[str], rows: Sequence[int], evidence: Evidence, settings: Answering
 ) -> tuple[int, int] | None:
     """Two units that support the sentence together though neither does alone, or None."""
-    least = max(settings.support_above, 0.75)
+    least = max(settings.support_above, 0.85)
     for row in rows[:3]:
+        if _joint(stems, (row,), evidence) < 0.35:
+            break
         missing = {s for s in stems if not evidence.has(row, s)}
         if not missing:
             continue

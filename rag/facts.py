@@ -8,6 +8,7 @@ that came or went, another disease's name. These are the checks that likeness al
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -325,9 +326,12 @@ def polarity(draft: str, draft_words: Sequence[Token], held: str, held_words: Se
                 return f'the source says "{word.text}" and it does not'
     said |= {_stemmed(w) for w in draft_words}
     source |= {_stemmed(w) for w in held_words}
-    for one in said - source:
+    mine_count = Counter(_stemmed(w) for w in draft_words)
+    theirs_count = Counter(_stemmed(w) for w in held_words)
+    for one in said:
         for other in _OPPOSITE.get(one, ()):
-            if other in source and other not in said and not (one in mine_all or other in theirs_all):
+            more, fewer = mine_count[one] > theirs_count[one], theirs_count[other] > mine_count[other]
+            if more and fewer and not (one in mine_all or other in theirs_all):
                 return f'it says "{_shown(one, draft_words)}" where the source says "{_shown(other, held_words)}"'
     for one in said - source:
         for prefix in ("un", "in", "im", "ir", "non", "dis", "ab"):
@@ -365,12 +369,34 @@ virus viruses syndrome reside slide hide divide consequently
 )
 
 
+_NAMED = frozenset(["syndrome", "syndromes", "gene", "genes", "virus", "deficiency", "anemia"])
+_OPENERS = frozenset(
+    listed(
+        """
+        people person patients patient individuals individual children child adults women men doctors doctor
+        physicians researchers scientists experts health healthcare medical symptoms symptom signs sign treatment
+        treatments therapy therapies medicine medicines medication medications drugs drug surgery causes cause
+        factors factor risk risks tests test testing diagnosis screening prevention early late severe mild
+        complications complication problems problem changes change mutations mutation genes gene genetic inherited
+        rare common additional different several various certain specific similar first second third finally overall
+        unlike affected another possible potential main major primary secondary current recent new studies research
+        evidence depending based regular proper important talk ask see call contact avoid eat drink take try seek
+        keep follow wash stop quit tell learn know remember rest exercise diet food foods smoking blood pain
+        infection infections cells cell body skin babies infants pregnant older younger family parents members age
+        number type types form forms condition conditions disease disease's disorder disorders syndrome diseases
+        result results example examples source sources page answer information help support care living life time
+        times day days years chronic acute autosomal congenital hereditary familial vitamin human normal high low
+        related rarely frequently approximately
+        """
+    )
+)
 _OPENS = re.compile(r"[.!?:\n][\"')\]]*\s*(?:[-*•]\s*)?$")
 
 
 def names(text: str, words: Sequence[Token]) -> list[Token]:
-    """Words that name something: symbols (GLB1, mRNA), capitalised words inside a sentence, and words
-    that end like a disease, a drug or an enzyme. Stop words and numbers are none."""
+    """Words that name something: symbols (GLB1, mRNA), capitalised words but for the usual first words of a
+    sentence, words before "syndrome" or "gene", and words that end like a disease, a drug or an enzyme.
+    Stop words and numbers are none."""
     found = []
     shouting = text.isupper()
     for i, word in enumerate(words):
@@ -382,7 +408,12 @@ def names(text: str, words: Sequence[Token]) -> list[Token]:
         )
         symbol = not shouting and (any(c.isupper() for c in shape[1:]) or any(c.isdigit() for c in shape))
         capital = not shouting and shape[0].isupper() and not first
-        medical = len(word.text) > 5 and word.text not in _NOT_MEDICAL and _MEDICAL.search(word.text) is not None
+        if first and shape[0].isupper() and not shouting:
+            capital = word.text not in _OPENERS and not word.text.endswith(("ing", "ly"))
+        before = i + 1 < len(words) and words[i + 1].text in _NAMED and word.text not in _OPENERS
+        medical = before or (
+            len(word.text) > 5 and word.text not in _NOT_MEDICAL and _MEDICAL.search(word.text) is not None
+        )
         if symbol or capital or medical:
             found.append(word)
     return found

@@ -201,8 +201,12 @@ class Evidence:
         for name in names(text, words):
             if name.stem not in near and not _parts_in(name, near):
                 return f'"{text[name.start : name.end]}" is not in the source'
-        notes = [polarity(text, words, self.texts[self.units[row].source].text, self.words_of(row)) for row in rows]
-        return "" if "" in notes else notes[0]
+        for row in rows:
+            whole_text = self.texts[self.units[row].source].text
+            note = polarity(text, words, whole_text, self.words_of(row))
+            if note:
+                return note
+        return ""
 
 
 def _parts_in(name: Token, near: set[str]) -> bool:

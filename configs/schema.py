@@ -27,7 +27,7 @@ class Cleaning(Section):
 class Passages(Section):
     """How answers are cut (`index/passages.py`)."""
 
-    max_tokens: int = Field(256, ge=32, description="embedder tokens of question + passage text")
+    max_tokens: int = Field(200, ge=48, description="embedder tokens of question + passage text")
 
 
 class Embedder(Section):
@@ -50,10 +50,12 @@ class Retriever(Section):
     """Question to ranked passages (`rag/retriever.py`)."""
 
     k: int = Field(5, ge=1, description="passages returned")
-    candidates: int = Field(100, ge=1, description="taken from each ranking before fusion")
+    candidates: int = Field(50, ge=1, description="taken from each ranking before fusion")
     question_weight: float = Field(0.5, ge=0)
     passage_weight: float = Field(0.5, ge=0)
-    lexical_weight: float = Field(0.1, ge=0)
+    lexical_weight: float = Field(0.3, ge=0, description="of BM25 over the best passage's")
+    name_weight: float = Field(0.5, ge=0, description="of a topic's name or synonym in the question")
+    parts: int = Field(8, ge=1, description="texts a long message is searched by: the whole and its sentences")
     per_page: int = Field(3, ge=1, description="passages of one page (URL) at most")
     near_duplicate: float = Field(0.9, gt=0, le=1, description="word-shingle overlap past which a passage is a repeat")
     abstain_below: float = Field(0.5, ge=0, le=1, description="confidence under which no answer is given")

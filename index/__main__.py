@@ -1,0 +1,176 @@
+"""Corpora to an index on disk: `python -m index build | stats | verify | info | search "question"`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from configs import entry
+from configs.errors import UserError, run
+
+if TYPE_CHECKING:
+    from configs.schema import Profile
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    result = argparse.ArgumentParser(prog="python -m index", description="Build, check and search the index.")
+    commands = result.add_subparsers(dest="command", required=True)
+
+    build = commands.add_parser("build", help="build the index; does nothing where it is up to date")
+    stats = commands.add_parser("stats", help="counts and lengths of a corpus: tables, JSON, CSV and plots")
+    for command in (build, stats):
+        command.add_argument(
+            "--corpus",
+            action="append",
+            default=[],
+            metavar="PATH[::MAP]",
+            help="a MedQuAD zip or folder, a CSV, JSON, JSONL or Parquet file (with a column map), or starter; "
+            "may be repeated (default: MedQuAD at the variable MEDQUAD, else downloaded, else starter)",
+        )
+    build.add_argument("--force", action="store_true", help="build even where nothing changed")
+    stats.add_argument("--out", type=Path, metavar="FOLDER", help="where files are written (default: data/stats)")
+    stats.add_argument("--tokens", action="store_true", help="lengths in the embedder's tokens too")
+
+    verify = commands.add_parser("verify", help="check every file of the index against its hash")
+    info = commands.add_parser("info", help="what the index was made from")
+    search = commands.add_parser("search", help="the passages nearest to a question")
+    search.add_argument("question", nargs="+")
+    search.add_argument("-k", type=int, default=5, help="how many passages (default: 5)")
+    search.add_argument("--json", action="store_true", help="one JSON object a line")
+    for command in (build, verify, info, search):
+        command.add_argument("--index", type=Path, metavar="FOLDER", help="the index (default: data/index)")
+    for command in (build, stats, search):
+        entry.add_arguments(command)
+    return result
+
+
+def main() -> int:
+    """Run one command."""
+    args = parser().parse_args(sys.argv[1:] or ["build"])
+    if args.command == "search" and args.k < 1:
+        raise UserError(f"-k {args.k}: give 1 or more")
+    commands = {"build": _build, "stats": _stats, "verify": _verify, "info": _info, "search": _search}
+    commands[args.command](args)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _sources(args: argparse.Namespace) -> list[str]:
+    from index.sources import default_corpus
+
+    if args.corpus:
+        return list(args.corpus)
+    medquad = os.environ.get("MEDQUAD")
+    return default_corpus(Path(medquad) if medquad else None, entry.data_folder() / "corpora", _say)
+
+
+def _build(args: argparse.Namespace) -> None:
+    from index import build, sources
+
+    profile = entry.load_for(args)
+    folder = args.index or entry.index_folder()
+    spec = _sources(args)
+    config = build.config_hash(profile.passages, profile.embedder, profile.index)
+    if not args.force and build.is_current(folder, sources.digest(spec, profile.cleaning), config):
+        _say(f"{folder}: up to date")
+        return
+    from index.progress import shown
+
+    corpus = sources.load_corpus(spec, profile.cleaning)
+    for line in corpus.report.lines():
+        _say(line)
+    with shown() as report:
+        index = build.build(
+            corpus,
+            folder,
+            profile.passages,
+            _embedder(profile),
+            profile.index,
+            config=config,
+            embeddings=entry.data_folder() / "cache" / "embeddings",
+            report=report,
+        )
+    _say(f"{folder}: {index.manifest.pairs:,} pairs in {index.manifest.passages:,} passages")
+    if corpus.demonstration:
+        _say(
+            "Part of this index is demonstration text, not from NIH."
+            if index.manifest.demonstration < len(corpus.pairs)
+            else "This index is demonstration text, not from NIH: set MEDQUAD to MedQuAD's zip for the real corpus."
+        )
+
+
+def _stats(args: argparse.Namespace) -> None:
+    from index import sources, stats
+
+    profile = entry.load_for(args)
+    corpus = sources.load_corpus(_sources(args), profile.cleaning)
+    out = args.out or entry.data_folder() / "stats"
+    found = stats.run(corpus, out, _embedder(profile).count_tokens if args.tokens else None)
+    stats.print_tables(found)
+    _say(f"tables and plots are in {out}")
+
+
+def _verify(args: argparse.Namespace) -> None:
+    from index import store
+
+    folder = args.index or entry.index_folder()
+    manifest = store.verify(folder)
+    print(f"{folder}: whole; {manifest.pairs:,} pairs, {manifest.passages:,} passages, {len(manifest.files)} files")
+
+
+def _info(args: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from index import store
+
+    manifest, _ = store.read_manifest(args.index or entry.index_folder())
+    print(json.dumps(asdict(manifest), indent=2))
+
+
+def _search(args: argparse.Namespace) -> None:
+    import json
+
+    from index.search import search
+    from index.store import Index
+
+    question = " ".join(args.question).strip()
+    if not question:
+        raise UserError("the question is empty")
+    profile = entry.load_for(args)
+    index = Index.open(args.index or entry.index_folder())
+    embedder = _embedder(profile)
+    if index.manifest.embedder != embedder.fingerprint:
+        raise UserError(
+            f"{index.folder}: built with another embedder than profile {profile.name} uses; run: make index"
+        )
+    for n, found in enumerate(search(index, embedder, question, args.k), 1):
+        if args.json:
+            row: dict[str, object] = {"rank": n, "score": found.score, "cosine": found.cosine, "bm25": found.bm25}
+            row |= {"passage": found.passage.id, "title": found.pair.title, "question": found.pair.question}
+            row |= {"institute": found.pair.institute, "url": found.pair.url, "text": found.passage.text}
+            print(json.dumps(row | {"demonstration": found.pair.demonstration}, ensure_ascii=False))
+        else:
+            mark = "  (demonstration text, not from NIH)" if found.pair.demonstration else ""
+            print(f"{n}. {found.pair.title}: {found.pair.question}{mark}\n   {found.pair.institute}  {found.pair.url}")
+            text = " ".join(found.passage.text.split())
+            print(
+                f"   cosine {found.cosine:.2f}, BM25 {found.bm25:.1f}: {text[:200]}{'…' if len(text) > 200 else ''}\n"
+            )
+
+
+def _embedder(profile: Profile):  # type: ignore[no-untyped-def]
+    from index.embedder import Embedder
+
+    return Embedder(profile.embedder)
+
+
+if __name__ == "__main__":
+    run(main)

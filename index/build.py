@@ -1,0 +1,178 @@
+"""Corpus to index: cut, embed, write aside, swap in."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from configs.errors import UserError
+from configs.schema import Embedder as EmbedderSettings
+from configs.schema import IndexSettings, Passages
+from index import cache, passages, store, vectors
+from index.corpus import QAPair
+from index.embedder import EmbedderLike
+from index.lexical import Lexical
+from index.store import Index, Manifest
+
+if TYPE_CHECKING:
+    from index.sources import Corpus
+
+Report = Callable[[str, int, int], None]
+"""Called with a step's name, how many items are done and how many there are."""
+
+LIBRARIES = ("faiss-cpu", "bm25s", "sentence-transformers", "torch", "numpy", "pyarrow")
+PAIRS_AT_ONCE = 256
+FORMAT = 1
+"""Part of every config hash. Raise it when cutting, embedding or writing gives another index for the same input."""
+
+
+def config_hash(cutting: Passages, embedder: EmbedderSettings, settings: IndexSettings) -> str:
+    """What decides an index besides its corpus, as a SHA-256. The batch size decides nothing."""
+    parts = [cutting.model_dump(), embedder.model_dump(exclude={"batch_size"}), settings.model_dump()]
+    return hashlib.sha256(json.dumps([FORMAT, *parts], sort_keys=True).encode()).hexdigest()
+
+
+def is_current(folder: Path, corpus_digest: str, config: str) -> bool:
+    """Whether the index in `folder` is whole and made from just this."""
+    try:
+        manifest, place = store.read_manifest(folder)
+        store.check_sizes(manifest, place)
+    except UserError:
+        return False
+    return (manifest.corpus_digest, manifest.config_hash) == (corpus_digest, config)
+
+
+def cut_all(pairs: Sequence[QAPair], embedder: EmbedderLike, max_tokens: int) -> list[passages.Passage]:
+    """The passages of all pairs, in order."""
+    found: list[passages.Passage] = []
+    for row, pair in enumerate(pairs):
+        found += passages.cut(row, pair, embedder.count_tokens, max_tokens)
+    return found
+
+
+def lexical_text(pair: QAPair, passage: passages.Passage) -> str:
+    """What the lexical index reads of a passage: its question, the focus and its synonyms, the text."""
+    return "\n".join((pair.question, pair.focus, " ; ".join(pair.synonyms), passage.lead_in, passage.text))
+
+
+def build(
+    corpus: Corpus,
+    folder: Path,
+    cutting: Passages,
+    embedder: EmbedderLike,
+    settings: IndexSettings,
+    *,
+    config: str = "",
+    embeddings: Path | None = None,
+    report: Report | None = None,
+) -> Index:
+    """Build the index of `corpus` in `folder` and put it in use; the one there stays in use until then.
+
+    `embeddings` is the folder of the vector cache, `config` the `config_hash` to remember.
+    Raises UserError if another build of the same folder is running or the disk cannot be written.
+    """
+    say = report or (lambda step, done, total: None)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _only_one(folder):
+            for stale in folder.glob("new-*"):
+                shutil.rmtree(stale, ignore_errors=True)
+            place = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
+            try:
+                manifest = _write(corpus, place, cutting, embedder, settings, config, embeddings, say)
+                final = folder / place.name.replace("new-", "gen-", 1)
+                os.rename(place, final)
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+            store.publish(folder, final, manifest)
+    except OSError as error:
+        raise UserError(f"{folder}: the index could not be written: {error.strerror or error}") from None
+    return Index.open(folder)
+
+
+def _write(
+    corpus: Corpus,
+    place: Path,
+    cutting: Passages,
+    embedder: EmbedderLike,
+    settings: IndexSettings,
+    config: str,
+    embeddings: Path | None,
+    say: Report,
+) -> Manifest:
+    pairs = corpus.pairs
+    say("cutting", 0, len(pairs))
+    cuts = cut_all(pairs, embedder, cutting.max_tokens)
+    say("cutting", len(pairs), len(pairs))
+    texts = [passages.embedding_text(pairs[one.pair].question, one) for one in cuts]
+    questions = [pair.question for pair in pairs]
+    everything = [*questions, *texts]
+    total = len(set(everything))
+    done = 0
+
+    def embedded(count: int) -> None:
+        nonlocal done
+        done += count
+        say("embedding", done, total)
+
+    matrix = cache.encode(everything, embedder, embeddings, embedded)
+    say("writing", 0, 1)
+    vectors.write(vectors.make(matrix[: len(pairs)], settings.hnsw_above), place / store.QUESTION_VECTORS)
+    vectors.write(vectors.make(matrix[len(pairs) :], settings.hnsw_above), place / store.PASSAGE_VECTORS)
+    Lexical.build([lexical_text(pairs[one.pair], one) for one in cuts]).save(place / store.LEXICAL)
+    store.write_tables(place, pairs, cuts)
+    files = {
+        str(file.relative_to(place)): {"size": file.stat().st_size, "sha256": store.file_digest(file)}
+        for file in sorted(place.rglob("*"))
+        if file.is_file()
+    }
+    say("writing", 1, 1)
+    return Manifest(
+        schema=store.SCHEMA,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        corpus_name=corpus.name,
+        corpus_digest=corpus.digest,
+        config_hash=config,
+        embedder=embedder.fingerprint,
+        precision=embedder.precision,
+        dimensions=embedder.dimensions,
+        pairs=len(pairs),
+        passages=len(cuts),
+        demonstration=sum(pair.demonstration for pair in pairs),
+        versions={name: version(name) for name in LIBRARIES},
+        commit=_commit(),
+        files=files,
+    )
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system frees when a build is killed."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: another build is running there; wait for it") from None
+        yield
+
+
+def _commit() -> str:
+    """The checkout's commit, or nothing outside one."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

@@ -1,0 +1,69 @@
+"""Vectors kept by content, so that a rebuild embeds only what changed and a killed build goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from index.embedder import EmbedderLike, Progress
+
+CHUNK = 512
+"""Texts embedded between two commits: what a kill can cost."""
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def encode(texts: Sequence[str], embedder: EmbedderLike, folder: Path | None, progress: Progress | None) -> np.ndarray:
+    """Vectors of `texts`, float32 (n, d), embedding each distinct text once and only if `folder` lacks it.
+
+    The cache is one SQLite file for each embedder and precision. None: no cache. `progress` counts all texts.
+    """
+    distinct = list(dict.fromkeys(texts))
+    if folder is None:
+        known = dict(zip(distinct, embedder.encode(distinct, progress), strict=True))
+        return _table(texts, known, embedder.dimensions)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(f"{embedder.fingerprint} {embedder.precision}".encode()).hexdigest()[:16]
+    with closing(sqlite3.connect(folder / f"{name}.sqlite", timeout=60)) as base:
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+        stored = _stored(base, [_key(text) for text in distinct], embedder.dimensions)
+        known = {text: stored[_key(text)] for text in distinct if _key(text) in stored}
+        missing = sorted((text for text in distinct if text not in known), key=len, reverse=True)
+        if progress and known:
+            progress(len(known))
+        for begin in range(0, len(missing), CHUNK):
+            part = missing[begin : begin + CHUNK]
+            vectors = embedder.encode(part, progress)
+            with base:
+                base.executemany(
+                    "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
+                    [(_key(text), vector.tobytes()) for text, vector in zip(part, vectors, strict=True)],
+                )
+            known.update(zip(part, vectors, strict=True))
+    return _table(texts, known, embedder.dimensions)
+
+
+def _stored(base: sqlite3.Connection, keys: list[bytes], dimensions: int) -> dict[bytes, np.ndarray]:
+    found: dict[bytes, np.ndarray] = {}
+    for begin in range(0, len(keys), CHUNK):
+        part = keys[begin : begin + CHUNK]
+        marks = ",".join("?" * len(part))
+        for key, blob in base.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", part):
+            if len(blob) == 4 * dimensions:
+                found[key] = np.frombuffer(blob, dtype=np.float32)
+    return found
+
+
+def _table(texts: Sequence[str], known: dict[str, np.ndarray], dimensions: int) -> np.ndarray:
+    out = np.zeros((len(texts), dimensions), dtype=np.float32)
+    for row, text in enumerate(texts):
+        out[row] = known[text]
+    return out

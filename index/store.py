@@ -1,0 +1,208 @@
+"""The index on disk: passages, vectors, lexical postings and a manifest, in one folder, whole or not at all.
+
+    index = Index.open(folder)
+
+A folder holds generations (`gen-…`) and a small file `current` that names the one in use. A build writes a new
+generation, its manifest last, and then replaces `current`: a kill at any moment leaves the old index in use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from configs.errors import UserError
+from index.corpus import QAPair
+from index.passages import Passage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from index.lexical import Lexical
+
+SCHEMA = 1
+CURRENT = "current"
+MANIFEST = "manifest.json"
+PAIRS, PASSAGES = "pairs.parquet", "passages.parquet"
+QUESTION_VECTORS, PASSAGE_VECTORS = "questions.faiss", "passages.faiss"
+LEXICAL = "lexical"
+
+Row = TypeVar("Row", QAPair, Passage)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an index was made from and by, and the size and SHA-256 of each of its files."""
+
+    schema: int
+    created: str
+    corpus_name: str
+    corpus_digest: str
+    config_hash: str
+    embedder: str
+    precision: str
+    dimensions: int
+    pairs: int
+    passages: int
+    demonstration: int
+    versions: dict[str, str]
+    commit: str
+    files: dict[str, dict[str, Any]]
+
+
+class Rows(Sequence[Row], Generic[Row]):
+    """Rows of a table as objects, made when asked for: opening a large index stays quick."""
+
+    def __init__(self, table: pa.Table, kind: type[Row]) -> None:
+        self._kind: Any = kind
+        self._columns = [table[one.name].combine_chunks() for one in fields(kind)]
+        self._size = table.num_rows
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            return [self[n] for n in range(*row.indices(self._size))]
+        if not -self._size <= row < self._size:
+            raise IndexError(row)
+        return self._make([column[int(row) % self._size].as_py() for column in self._columns])
+
+    def __iter__(self) -> Iterator[Row]:
+        for values in zip(*(column.to_pylist() for column in self._columns), strict=True):
+            yield self._make(values)
+
+    def _make(self, values: Any) -> Row:
+        return self._kind(*(tuple(value) if isinstance(value, list) else value for value in values))
+
+
+@dataclass(frozen=True)
+class Index:
+    """An opened index. Row n of `question_vectors` is pair n, row n of `passage_vectors` and `lexical` passage n."""
+
+    folder: Path
+    manifest: Manifest
+    pairs: Sequence[QAPair]
+    passages: Sequence[Passage]
+    pair_of: np.ndarray
+    question_vectors: Any
+    passage_vectors: Any
+    lexical: Lexical
+
+    @classmethod
+    def open(cls, folder: Path) -> Index:
+        """Open the index in `folder`. Raises UserError where there is none, or it is of another schema or damaged."""
+        import pyarrow.parquet as pq
+
+        from index import vectors
+        from index.lexical import Lexical
+
+        manifest, place = read_manifest(folder)
+        check_sizes(manifest, place)
+        try:
+            pairs = pq.read_table(place / PAIRS)
+            passages = pq.read_table(place / PASSAGES)
+            index = cls(
+                folder,
+                manifest,
+                Rows(pairs, QAPair),
+                Rows(passages, Passage),
+                passages["pair"].to_numpy().astype(np.int32),
+                vectors.read(place / QUESTION_VECTORS),
+                vectors.read(place / PASSAGE_VECTORS),
+                Lexical.open(place / LEXICAL),
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise UserError(f"{place}: damaged index ({error}); build it again: make index") from None
+        rows = (len(pairs), index.question_vectors.ntotal, len(passages), index.passage_vectors.ntotal)
+        if rows != (manifest.pairs, manifest.pairs, manifest.passages, manifest.passages):
+            raise UserError(f"{place}: damaged index (rows {rows} do not fit); build it again: make index")
+        return index
+
+
+def read_manifest(folder: Path) -> tuple[Manifest, Path]:
+    """The manifest in use and the folder of its generation. Raises UserError where there is none to be read."""
+    try:
+        name = (folder / CURRENT).read_text("utf-8").strip()
+        place = folder / Path(name).name
+        data = json.loads((place / MANIFEST).read_text("utf-8"))
+        if data.get("schema") != SCHEMA:
+            raise UserError(f"{folder}: an index of schema {data.get('schema')}, not {SCHEMA}; build it: make index")
+        return Manifest(**data), place
+    except FileNotFoundError:
+        raise UserError(f"{folder}: no index there; build one: make index") from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder}: damaged index ({error}); build it again: make index") from None
+
+
+def check_sizes(manifest: Manifest, place: Path) -> None:
+    """Raise UserError if a file is missing or of another size than the manifest says."""
+    for name, entry in manifest.files.items():
+        file = place / name
+        if not file.is_file():
+            raise UserError(f"{file}: missing from the index; build it again: make index")
+        if file.stat().st_size != entry["size"]:
+            raise UserError(f"{file}: {file.stat().st_size} bytes, not {entry['size']}; build it again: make index")
+
+
+def verify(folder: Path) -> Manifest:
+    """Read every file of the index in use and compare its hash. Raises UserError for the first that differs."""
+    manifest, place = read_manifest(folder)
+    check_sizes(manifest, place)
+    for name, entry in manifest.files.items():
+        if file_digest(place / name) != entry["sha256"]:
+            raise UserError(f"{place / name}: its content changed; build the index again: make index")
+    Index.open(folder)
+    return manifest
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_tables(place: Path, pairs: Sequence[QAPair], passages: Sequence[Passage]) -> None:
+    """Write pairs and passages as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for name, kind, rows in ((PAIRS, QAPair, pairs), (PASSAGES, Passage, passages)):
+        columns = {one.name: _column(pa, [getattr(row, one.name) for row in rows], one.type) for one in fields(kind)}
+        pq.write_table(pa.table(columns), place / name)
+
+
+def _column(pa: Any, values: list[Any], kind: Any) -> Any:
+    types = {"int": pa.int32(), "bool": pa.bool_(), "str": pa.string()}
+    return pa.array(
+        [list(value) if isinstance(value, tuple) else value for value in values],
+        types.get(str(kind), pa.list_(pa.string())),
+    )
+
+
+def publish(folder: Path, place: Path, manifest: Manifest) -> None:
+    """Write the manifest of a finished generation, put it in use, and remove the others."""
+    text = json.dumps(asdict(manifest), indent=2) + "\n"
+    _write_whole(place / MANIFEST, text)
+    _write_whole(folder / CURRENT, place.name + "\n")
+    for other in folder.glob("gen-*"):
+        if other != place:
+            # A reader that opened it keeps its files in memory; one that is just opening starts again.
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}-{os.getpid()}")
+    with aside.open("w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(aside, path)

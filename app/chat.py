@@ -1,0 +1,326 @@
+"""The Gradio chat: `build(engine, history, secret)` gives the Blocks that `app/server.py` serves.
+
+The conversation is two HTML components: the turns that are finished, and the one being written, so
+that a snapshot redraws one turn only. `page.js` opens sources; without it the page still reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app import render
+from app.engine import Engine, check
+from app.history import History, Turn, new_id, new_key, valid_id
+from configs.errors import UserError
+from rag.answer import ATTRIBUTION, DISCLAIMER, Answer
+
+FOLDER = Path(__file__).parent
+EXAMPLES = (
+    "What are the symptoms of asthma?",
+    "How is high blood pressure treated?",
+    "What causes gout?",
+    "How can I lower my risk of type 2 diabetes?",
+)
+FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+TITLE = "medcite: health answers with their sources"
+
+ON_LOAD = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-ask]');
+  if (button) trigger('click', { ask: button.dataset.ask });
+});
+watch('value', () => window.medcite && window.medcite.drawn(element));
+window.medcite && window.medcite.drawn(element);
+"""
+
+
+def page_options() -> dict[str, Any]:
+    """What Gradio 6 takes when the Blocks are served: theme, style and script, all local."""
+    return {
+        "theme": theme(),
+        "css": (FOLDER / "style.css").read_text("utf-8"),
+        "head": f"<script>{(FOLDER / 'page.js').read_text('utf-8')}</script>"
+        '<meta name="description" content="Health questions answered from NIH text, every sentence with its source.">',
+        "footer_links": [],
+        "run_history": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "enable_monitoring": False,
+        "show_error": False,
+        "max_file_size": "1kb",
+        "favicon_path": str(FOLDER / "favicon.svg"),
+    }
+
+
+def theme() -> Any:
+    """Gradio's bare theme in system fonts; colours are the style sheet's variables."""
+    return gr.themes.Base(font=list(FONTS), font_mono=["ui-monospace", "monospace"], radius_size="sm").set(
+        body_background_fill="var(--mc-page)",
+        body_background_fill_dark="var(--mc-page)",
+        body_text_color="var(--mc-ink)",
+        body_text_color_dark="var(--mc-ink)",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_label_text_color="var(--mc-ink)",
+        block_label_text_color_dark="var(--mc-ink)",
+        block_info_text_color="var(--mc-soft)",
+        block_info_text_color_dark="var(--mc-soft)",
+        body_text_color_subdued="var(--mc-soft)",
+        body_text_color_subdued_dark="var(--mc-soft)",
+        border_color_primary="var(--mc-line)",
+        border_color_primary_dark="var(--mc-line)",
+        input_background_fill="var(--mc-field)",
+        input_background_fill_dark="var(--mc-field)",
+        input_border_color="var(--mc-edge)",
+        input_border_color_dark="var(--mc-edge)",
+        input_placeholder_color="var(--mc-soft)",
+        input_placeholder_color_dark="var(--mc-soft)",
+        button_primary_background_fill="var(--mc-accent)",
+        button_primary_background_fill_dark="var(--mc-accent)",
+        button_primary_background_fill_hover="var(--mc-accent-strong)",
+        button_primary_background_fill_hover_dark="var(--mc-accent-strong)",
+        button_primary_text_color="var(--mc-on-accent)",
+        button_primary_text_color_dark="var(--mc-on-accent)",
+        button_secondary_background_fill="var(--mc-field)",
+        button_secondary_background_fill_dark="var(--mc-field)",
+        button_secondary_text_color="var(--mc-ink)",
+        button_secondary_text_color_dark="var(--mc-ink)",
+        slider_color="var(--mc-accent)",
+        slider_color_dark="var(--mc-accent)",
+        checkbox_background_color_selected="var(--mc-accent)",
+        checkbox_background_color_selected_dark="var(--mc-accent)",
+    )
+
+
+class Chat:
+    """The handlers of one page; conversations are told apart by the browser's id."""
+
+    def __init__(self, engine: Engine, history: History, example_questions: tuple[str, ...] = EXAMPLES) -> None:
+        self.engine = engine
+        self.history = history
+        self.examples = example_questions
+        self._stops: dict[str, threading.Event] = {}
+
+    def opened(self, conversation: object) -> tuple[str, str, str]:
+        """A page was opened: its conversation's id, its turns, and what stands below them."""
+        found = valid_id(conversation)
+        turns = self.history.turns(found)
+        return found, "".join(render.turn(item) for item in turns), "" if turns else welcome(self.examples)
+
+    def ask(
+        self,
+        session: str,
+        conversation: object,
+        question: str,
+        mode: str | None,
+        strict: bool,
+        tokens: int,
+        heat: float,
+    ) -> Iterator[tuple[str, str, str, Turn]]:
+        """Answer in snapshots of (conversation id, earlier turns, this turn, the turn itself)."""
+        found = valid_id(conversation)
+        earlier = "".join(render.turn(item) for item in self.history.turns(found))
+        key = new_key()
+        stop = self._stops[session] = threading.Event()
+        item = Turn(key, question.strip())
+        yield found, earlier, render.turn(item, live=True), item
+        answer: Answer | None = None
+        error = ""
+        try:
+            question = check(question)
+            for step in self.engine.ask(
+                question, stop, mode=mode or None, strict=strict, max_new_tokens=tokens, temperature=heat
+            ):
+                if isinstance(step, Answer):
+                    answer = step
+                    if not step.complete:
+                        item = Turn(key, question, step)
+                        yield found, earlier, render.turn(item, live=True), item
+                else:
+                    yield found, earlier, render.turn(item, live=True, waiting=step), item
+        except UserError as problem:
+            error = " ".join(str(problem).split())
+            error = error[:1].upper() + error[1:]
+        finally:
+            if self._stops.get(session) is stop:
+                del self._stops[session]
+            if answer is None and not error:
+                error = "Stopped before the answer began."
+            item = Turn(key, render.shortened(question.strip(), 2000), answer, error)
+            if question.strip():
+                self.history.add(found, item)
+        yield found, earlier, render.turn(item), item
+
+    def stop(self, session: str) -> None:
+        """Stop what this page is waiting for."""
+        event = self._stops.get(session)
+        if event:
+            event.set()
+
+    def clear(self, session: str, conversation: object) -> tuple[str, str, str]:
+        """Delete the conversation and begin another."""
+        self.stop(session)
+        self.history.clear(valid_id(conversation))
+        return new_id(), "", welcome(self.examples)
+
+
+def welcome(questions: tuple[str, ...]) -> str:
+    """What an empty conversation shows."""
+    items = "".join(f"<li>{render.ask_button(question)}</li>" for question in questions)
+    return (
+        '<section class="mc-welcome" aria-label="Start here"><h2>Ask a health question</h2>'
+        "<p>The answer is written from the passages that are found, and each sentence links to the one it rests on. "
+        "If the sources do not cover a question, no answer is made up. "
+        "Each question is answered on its own: name the condition again in a follow-up.</p>"
+        f'<h3>For example</h3><ul class="mc-examples">{items}</ul></section>'
+    )
+
+
+def masthead() -> str:
+    """Name, purpose, and the notice that is always in sight."""
+    return (
+        '<header class="mc-masthead"><div><h1>medcite</h1>'
+        "<p>Health questions answered from NIH text, every sentence with its source.</p></div>"
+        f'<p class="mc-standing"><strong>Information, not medical advice.</strong> '
+        f"{escape(DISCLAIMER.partition('. ')[2])} In an emergency call your local emergency number.</p></header>"
+    )
+
+
+def footer() -> str:
+    """Attribution and licence."""
+    return (
+        f'<footer class="mc-footer"><p>{escape(ATTRIBUTION)} '
+        '<a href="https://github.com/abachaa/MedQuAD" target="_blank" rel="noopener noreferrer">MedQuAD</a>, '
+        '<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank" rel="noopener noreferrer">licence</a>. '
+        "Questions and answers stay on the machine that runs this program.</p></footer>"
+    )
+
+
+def state_line(engine: Engine) -> str:
+    """What the program is doing, in words."""
+    words = {
+        "loading": "Loading the model. You can ask already; the answer follows.",
+        "ready": "Ready",
+        "failed": f"Not able to answer: {engine.detail}",
+    }[engine.state]
+    if engine.state == "ready":
+        manifest = engine.pipeline().index.manifest
+        pages = getattr(manifest, "pairs", None)
+        words = f"Ready: {pages:,} questions and answers indexed" if isinstance(pages, int) else words
+    return f'<p class="mc-engine mc-engine-{engine.state}" role="status">{escape(words)}</p>'
+
+
+def build(engine: Engine, history: History, secret: str, default_mode: str = "base+rag", tokens: int = 192) -> Any:
+    """The page. `secret` keeps the browser's stored id readable across restarts."""
+    chat = Chat(engine, history)
+
+    def modes() -> list[tuple[str, str]]:
+        names = engine.pipeline().modes if engine.state == "ready" else (default_mode,)
+        return [(render.MODE_WORDS.get(name, name), name) for name in names]
+
+    def opened(conversation: object) -> tuple[str, str, str, str]:
+        return (*chat.opened(conversation), state_line(engine))
+
+    def tick() -> tuple[Any, ...]:
+        if engine.state == "loading":
+            return gr.skip(), gr.skip(), gr.skip()
+        update = gr.update(choices=modes()) if engine.state == "ready" else gr.skip()
+        return state_line(engine), update, gr.Timer(active=False)
+
+    def ask(
+        conversation: object,
+        typed: str,
+        mode: str,
+        strict: bool,
+        most: float,
+        heat: float,
+        request: gr.Request,
+        event: gr.EventData,
+    ) -> Iterator[tuple[Any, ...]]:
+        data = event._data if isinstance(event._data, dict) else {}
+        pressed = data.get("ask")
+        question = pressed if isinstance(pressed, str) else typed or ""
+        session = str(request.session_hash)
+        if not question.strip():
+            yield (*(gr.skip() for _ in range(4)), gr.skip(), gr.skip(), announce("Type a question first."))
+            return
+        box: Any = gr.skip() if isinstance(pressed, str) else ""
+        item = None
+        busy, idle = gr.update(visible=False), gr.update(visible=True)
+        steps = chat.ask(session, conversation, question, mode, bool(strict), int(most), float(heat))
+        for first, (found, earlier, now, item) in enumerate(steps):  # noqa: B007 - the last item is used
+            if first:
+                yield gr.skip(), gr.skip(), now, gr.skip(), gr.skip(), gr.skip(), gr.skip()
+            else:
+                yield found, earlier, now, box, busy, idle, announce("Looking for sources.")
+        assert item is not None
+        yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), idle, busy, render.announcement(item)
+
+    def stop(request: gr.Request) -> None:
+        chat.stop(str(request.session_hash))
+
+    def clear(conversation: object, request: gr.Request) -> tuple[str, str, str, str]:
+        return (*chat.clear(str(request.session_hash), conversation), announce("The conversation was deleted."))
+
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        browser = gr.BrowserState("", storage_key="medcite-conversation", secret=secret)
+        timer = gr.Timer(0.7)
+        gr.HTML(masthead(), elem_id="mc-masthead", js_on_load=None, apply_default_css=False)
+        past = gr.HTML("", elem_id="mc-past", js_on_load=ON_LOAD, apply_default_css=False)
+        now = gr.HTML("", elem_id="mc-now", js_on_load=ON_LOAD, apply_default_css=False)
+        spoken = gr.HTML(announce(""), js_on_load=None, elem_id="mc-spoken", apply_default_css=False)
+        with gr.Column(elem_id="mc-composer"):
+            engine_line = gr.HTML(state_line(engine), js_on_load=None, elem_id="mc-engine", apply_default_css=False)
+            with gr.Row(elem_id="mc-ask-row"):
+                box = gr.Textbox(
+                    label="Your question",
+                    placeholder="For example: What are the symptoms of asthma?",
+                    lines=1,
+                    max_lines=5,
+                    autofocus=True,
+                    scale=5,
+                    elem_id="mc-box",
+                )
+                ask_button = gr.Button("Ask", variant="primary", elem_id="mc-ask", scale=0, min_width=96)
+                stop_button = gr.Button("Stop", visible=False, elem_id="mc-stop", scale=0, min_width=96)
+            with gr.Accordion("Answer settings", open=False, elem_id="mc-settings"):
+                with gr.Row():
+                    mode = gr.Dropdown(
+                        modes(), value=default_mode, label="How to answer", filterable=False, elem_id="mc-mode"
+                    )
+                    strict = gr.Checkbox(
+                        False, label="Strict", info="Leave out sentences that no source supports", elem_id="mc-strict"
+                    )
+                with gr.Row():
+                    most = gr.Slider(16, 512, value=min(tokens, 512), step=16, label="Longest answer, in tokens")
+                    heat = gr.Slider(0, 1.5, value=0, step=0.1, label="Temperature (0: the same answer each time)")
+                clear_button = gr.Button("Delete this conversation", size="sm", elem_id="mc-clear")
+        gr.HTML(footer(), js_on_load=None, elem_id="mc-foot", apply_default_css=False)
+
+        gr.on(
+            [box.submit, ask_button.click, past.click, now.click],
+            ask,
+            [browser, box, mode, strict, most, heat],
+            [browser, past, now, box, ask_button, stop_button, spoken],
+            trigger_mode="once",
+            concurrency_limit=None,
+            **PRIVATE,
+        )
+        stop_button.click(stop, queue=False, **PRIVATE)
+        clear_button.click(clear, [browser], [browser, past, now, spoken], queue=False, **PRIVATE)
+        timer.tick(tick, outputs=[engine_line, mode, timer], queue=False, **PRIVATE)
+        page.load(opened, [browser], [browser, past, now, engine_line], queue=False, **PRIVATE)
+    return page
+
+
+def announce(words: str) -> str:
+    """A line for screen readers."""
+    return f'<p class="mc-sr" role="status">{words}</p>'

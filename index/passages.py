@@ -1,34 +1,26 @@
-"""Passages: pieces of one answer, cut at sentence ends to fit the embedder's window.
-
-    cut(0, pair, embedder.count_tokens, 256)  ->  [Passage, ...]
-
-What is embedded of a passage is `embedded_text`: the pair's question, then, for a piece that begins inside a
-list, the sentence that introduces the list, then the passage. The cuts are the cheapest way (dynamic
-programming) to cover the answer: few pieces, at paragraph ends rather than inside paragraphs or lists, no
-crumbs, and never between a list and its lead-in if there is another way.
-"""
+"""Passages: pieces of one answer, cut at sentence ends to fit the embedder's window."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from index.corpus import QAPair
-from index.sentences import ITEM, spans
+from index.sentences import spans
 
 CountTokens = Callable[[Sequence[str]], list[int]]
-"""Texts to their lengths in tokens, each with the special tokens that the model adds."""
+"""Texts to their numbers of embedder tokens, special tokens not counted."""
 
-BATCH = 512
-"""Answers whose sentences are counted together; the tokenizer is much faster on many texts at once."""
+SPECIAL_TOKENS = 2
+"""What the embedder puts around a text ([CLS] and [SEP])."""
+MIN_WINDOW = 32
+"""Tokens left for the passage however long its question is; the question's tail is cut by the embedder then."""
+MAX_LEAD_IN = 48
+"""Tokens; a longer sentence before a list is not repeated before the list's later pieces."""
 
-# What a cut costs, in units of one more passage.
-_PASSAGE, _PARAGRAPH, _SENTENCE, _ITEM, _LEAD, _WORD = 1.0, 0.0, 0.4, 0.3, 3.0, 2.0
-_CRUMB = 1.0
-_CRUMB_SHARE = 0.25
-"""A passage that fills less than this share of the window costs up to `_CRUMB` more."""
+# Costs of a cut, in units of the squared relative misfit of a passage's size: chosen by reading what they give.
+_PER_PASSAGE = 0.15
+_AT_SENTENCE, _IN_LIST, _AFTER_LEAD_IN = 0.25, 0.5, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +28,7 @@ class Passage:
     """A piece of one answer: `text == pair.answer[start:end]`.
 
     `pair` is the row of its QAPair in the index, `ordinal` its place among the pair's passages. `lead_in` is the
-    sentence that introduces the list that this piece continues, empty where the piece holds it or has no list.
+    sentence that opens a list, where this piece continues that list ("Symptoms include:").
     """
 
     id: str
@@ -48,207 +40,128 @@ class Passage:
     lead_in: str = ""
 
 
-@dataclass(slots=True)
-class _Unit:
-    """A sentence, a list item, or a piece of one too long for the window."""
-
-    start: int
-    end: int
-    tokens: int
-    cost: float
-    """Of a cut just before it."""
-    lead: int = -1
-    """The unit that introduces the list that this item belongs to."""
-
-
-def embedded_text(question: str, passage: Passage) -> str:
-    """What the embedder reads of a passage; `question` comes from `headings`."""
+def embedding_text(question: str, passage: Passage) -> str:
+    """What is embedded for a passage: its question, the lead-in of a continued list, its text."""
     return "\n".join(part for part in (question, passage.lead_in, passage.text) if part)
 
 
-def headings(questions: Sequence[str], count_tokens: CountTokens, max_tokens: int) -> list[str]:
-    """Questions as they stand before their passages: one that fills over half the window keeps its opening words."""
-    special = count_tokens([""])[0]
-    limit = (max_tokens - special) // 2
-    counts = count_tokens(questions)
+@dataclass(slots=True)
+class _Unit:
+    start: int
+    end: int
+    tokens: int
+    item: bool
+    paragraph: bool  # a paragraph ends here
+    lead_in: int  # the unit that opens this item's list, or -1
+
+
+def cut(row: int, pair: QAPair, count_tokens: CountTokens, max_tokens: int) -> list[Passage]:
+    """Cut one answer into passages, each with its question within `max_tokens` embedder tokens.
+
+    In order, not overlapping, covering every character that is not white space. Cuts fall at sentence ends, at
+    paragraph ends where that costs little, and keep a list with its lead-in where both fit; a sentence longer than
+    the window is cut at white space, or inside a word where there is none. Sizes are balanced: no tiny tail.
+    """
+    sentences = spans(pair.answer)
+    if not sentences:
+        return []
+    counts = count_tokens([pair.question, *(pair.answer[start:end] for start, end in sentences)])
+    window = max(max_tokens - SPECIAL_TOKENS - counts[0], MIN_WINDOW)
+    units = _units(pair.answer, sentences, counts[1:], window, count_tokens)
     return [
-        question if count - special <= limit else _opening(question, count_tokens, limit + special)
-        for question, count in zip(questions, counts, strict=True)
+        _passage(row, pair, ordinal, units, first, last) for ordinal, (first, last) in enumerate(_pack(units, window))
     ]
 
 
-def cut(pair_row: int, pair: QAPair, count_tokens: CountTokens, max_tokens: int) -> list[Passage]:
-    """The passages of one answer, in order, without overlap, covering all of it but white space.
-
-    `embedded_text` of each is at most `max_tokens` tokens, special tokens included.
-    """
-    return [passage for _, passage in _cut_batch([(pair_row, pair)], count_tokens, max_tokens)]
-
-
-def cut_all(pairs: Iterable[QAPair], count_tokens: CountTokens, max_tokens: int) -> Iterator[tuple[str, Passage]]:
-    """Every pair's passages in order, each with its heading; rows are the pairs' places in `pairs`."""
-    rows = enumerate(pairs)
-    while batch := list(islice(rows, BATCH)):
-        yield from _cut_batch(batch, count_tokens, max_tokens)
+def _passage(row: int, pair: QAPair, ordinal: int, units: list[_Unit], first: int, last: int) -> Passage:
+    start, end = units[first].start, units[last].end
+    opener = units[first].lead_in
+    lead_in = pair.answer[units[opener].start : units[opener].end] if opener >= 0 else ""
+    return Passage(f"{pair.id}@{ordinal}", row, ordinal, start, end, pair.answer[start:end], lead_in)
 
 
-def _cut_batch(
-    batch: list[tuple[int, QAPair]], count_tokens: CountTokens, max_tokens: int
-) -> Iterator[tuple[str, Passage]]:
-    special = count_tokens([""])[0]
-    heads = headings([pair.question for _, pair in batch], count_tokens, max_tokens)
-    head_tokens = [count - special for count in count_tokens(heads)]
-    sentences = [spans(pair.answer) for _, pair in batch]
-    flat = [pair.answer[a:b] for (_, pair), found in zip(batch, sentences, strict=True) for a, b in found]
-    counts = iter(count_tokens(flat))
-    cuts: list[list[Passage]] = []
-    for (row, pair), found, head in zip(batch, sentences, head_tokens, strict=True):
-        sized = [(a, b, next(counts) - special) for a, b in found]
-        cuts.append(_pack(row, pair, sized, max_tokens - special - head, count_tokens))
-
-    # A whole may have more tokens than its parts together, with some tokenizers: measure it, and cut finer.
-    texts = [embedded_text(head, p) for head, passages in zip(heads, cuts, strict=True) for p in passages]
-    lengths = iter(count_tokens(texts))
-    for i, ((row, pair), passages) in enumerate(zip(batch, cuts, strict=True)):
-        over = max((next(lengths) for _ in passages), default=0) - max_tokens
-        budget = max_tokens - special - head_tokens[i]
-        while over > 0 and budget > 1:
-            budget = max(1, budget - over)
-            sized = [
-                (a, b, n - special)
-                for (a, b), n in zip(sentences[i], _counts(pair, sentences[i], count_tokens), strict=True)
-            ]
-            passages = _pack(row, pair, sized, budget, count_tokens)
-            over = max(count_tokens([embedded_text(heads[i], p) for p in passages])) - max_tokens
-        for passage in passages:
-            yield heads[i], passage
-
-
-def _counts(pair: QAPair, found: list[tuple[int, int]], count_tokens: CountTokens) -> list[int]:
-    return count_tokens([pair.answer[a:b] for a, b in found])
-
-
-def _pack(
-    row: int, pair: QAPair, sized: list[tuple[int, int, int]], budget: int, count_tokens: CountTokens
-) -> list[Passage]:
-    units = _units(pair.answer, sized, budget, count_tokens)
-    passages = []
-    for ordinal, (first, last) in enumerate(_cheapest(units, budget)):
-        start, end = units[first].start, units[last - 1].end
-        lead = units[first].lead
-        lead_in = ""
-        if lead >= 0 and sum(unit.tokens for unit in units[first:last]) + units[lead].tokens <= budget:
-            lead_in = pair.answer[units[lead].start : units[lead].end]
-        text = pair.answer[start:end]
-        passages.append(Passage(f"{pair.id}#{ordinal}", row, ordinal, start, end, text, lead_in))
-    return passages
-
-
-def _units(text: str, sized: list[tuple[int, int, int]], budget: int, count_tokens: CountTokens) -> list[_Unit]:
+def _units(
+    text: str, sentences: list[tuple[int, int]], counts: list[int], window: int, count_tokens: CountTokens
+) -> list[_Unit]:
+    """Sentences, the ones past the window cut up, with what the packing needs to know."""
     units: list[_Unit] = []
-    lead = -1
-    previous_end = 0
-    for start, end, tokens in sized:
-        gap = text[previous_end:start]
-        item = _is_item(text, start)
-        if item and lead < 0 and units:
-            lead = len(units) - 1
-        elif not item and "\n" in gap:
-            lead = -1
-        if lead >= 0 and lead == len(units) - 1:
-            cost = _LEAD
-        elif lead >= 0:
-            cost = _ITEM if item else _SENTENCE
-        else:
-            cost = _PARAGRAPH if "\n" in gap else _SENTENCE
-        if units and "\n" in gap and _is_heading(text[units[-1].start : units[-1].end]):
-            cost = _LEAD
-        for i, (a, b, n) in enumerate(_pieces(text, start, end, tokens, budget, count_tokens)):
-            units.append(_Unit(a, b, n, cost if i == 0 else _WORD, lead))
-        previous_end = end
-    for unit in units:
-        if unit.lead >= 0 and units[unit.lead].tokens > budget // 3:
-            unit.lead = -1
+    opener = -1
+    for n, (start, end) in enumerate(sentences):
+        item = text.startswith(("- ", "-\t", "• ", "* "), start)
+        following = sentences[n + 1][0] if n + 1 < len(sentences) else len(text)
+        paragraph = "\n\n" in text[end:following] or n + 1 == len(sentences)
+        # A second sentence of an item is on the item's own line.
+        continued = bool(units) and units[-1].item and "\n" not in text[units[-1].end : start]
+        if not item and not continued:
+            opener = len(units) if counts[n] <= min(MAX_LEAD_IN, window // 3) else -1
+        pieces = [(start, end, counts[n])]
+        if counts[n] > window:
+            pieces = _pieces(text, start, end, window, count_tokens)
+            opener = opener if item or continued else -1
+        listed = item or continued
+        units += [_Unit(a, b, tokens, listed, False, opener if listed else -1) for a, b, tokens in pieces]
+        units[-1].paragraph = paragraph
     return units
 
 
-def _cheapest(units: list[_Unit], budget: int) -> list[tuple[int, int]]:
-    """Cut points of least cost: `[(first unit, one past the last), ...]`."""
-    total = len(units)
-    if sum(unit.tokens for unit in units) <= budget:
-        return [(0, total)] if total else []
-    crumb = budget * _CRUMB_SHARE
-    best = [0.0] + [float("inf")] * total
-    back = [0] * (total + 1)
-    for end in range(1, total + 1):
-        tokens = 0
-        for first in range(end - 1, -1, -1):
-            tokens += units[first].tokens
-            if tokens > budget and first < end - 1:
-                break
-            cost = best[first] + _PASSAGE + (units[first].cost if first else 0.0)
-            if tokens < crumb:
-                cost += _CRUMB * (1 - tokens / crumb)
-            if cost < best[end]:
-                best[end], back[end] = cost, first
-    cuts = []
-    end = total
-    while end:
-        cuts.append((back[end], end))
-        end = back[end]
-    return cuts[::-1]
-
-
-def _pieces(
-    text: str, start: int, end: int, tokens: int, budget: int, count_tokens: CountTokens
-) -> list[tuple[int, int, int]]:
-    """A sentence as pieces that fit the window: itself, or runs of words, or, of one endless word, its halves."""
-    if tokens <= budget:
-        return [(start, end, tokens)]
-    special = count_tokens([""])[0]
-    words = [(start + m.start(), start + m.end()) for m in re.finditer(r"\S+", text[start:end])]
-    counts = [count - special for count in count_tokens([text[a:b] for a, b in words])]
+def _pieces(text: str, start: int, end: int, window: int, count_tokens: CountTokens) -> list[tuple[int, int, int]]:
+    """A sentence longer than the window, cut at white space, or inside words that are themselves too long."""
+    words: list[tuple[int, int]] = []
+    at = start
+    for word in text[start:end].split():
+        a = text.index(word, at)
+        at = a + len(word)
+        # A token holds at least one character, so pieces of `window` characters always fit.
+        words += [(b, min(b + window, at)) for b in range(a, at, window)] if len(word) > window else [(a, at)]
+    counts = count_tokens([text[a:b] for a, b in words])
     pieces: list[tuple[int, int, int]] = []
-    for (a, b), count in zip(words, counts, strict=True):
-        if count > budget and b - a > 1:
-            pieces += _halves(text, a, b, budget, count_tokens, special)
-        elif pieces and pieces[-1][2] + count <= budget:
-            pieces[-1] = (pieces[-1][0], b, pieces[-1][2] + count)
+    total = 0
+    for (a, b), tokens in zip(words, counts, strict=True):
+        if pieces and total + tokens <= window:
+            total += tokens
+            pieces[-1] = (pieces[-1][0], b, total)
         else:
-            pieces.append((a, b, count))
+            total = tokens
+            pieces.append((a, b, total))
     return pieces
 
 
-def _halves(
-    text: str, start: int, end: int, budget: int, count_tokens: CountTokens, special: int
-) -> list[tuple[int, int, int]]:
-    count = count_tokens([text[start:end]])[0] - special
-    if count <= budget or end - start <= 1:
-        return [(start, end, count)]
-    middle = (start + end) // 2
-    return _halves(text, start, middle, budget, count_tokens, special) + _halves(
-        text, middle, end, budget, count_tokens, special
-    )
+def _pack(units: list[_Unit], window: int) -> list[tuple[int, int]]:
+    """Group units into passages of at most `window` tokens with the least cost (dynamic programming)."""
+    total = sum(unit.tokens for unit in units)
+    if total <= window:
+        return [(0, len(units) - 1)]
+    target = total / -(-total // window)
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for last in range(len(units)):
+        options: list[tuple[float, int]] = []
+        size = 0
+        for first in range(last, -1, -1):
+            size += units[first].tokens
+            opener = units[first].lead_in
+            whole = size + (units[opener].tokens if 0 <= opener < first else 0)
+            if whole > window and first < last:
+                if size > window:
+                    break
+                continue
+            misfit = (whole - target) / target
+            options.append((best[first][0] + misfit * misfit + _PER_PASSAGE, first))
+        cost, first = min(options)
+        best.append((cost + (_cut_cost(units, last) if last + 1 < len(units) else 0.0), first))
+    groups: list[tuple[int, int]] = []
+    end = len(units)
+    while end:
+        first = best[end][1]
+        groups.append((first, end - 1))
+        end = first
+    return groups[::-1]
 
 
-def _opening(text: str, count_tokens: CountTokens, limit: int) -> str:
-    """The longest run of opening words of at most `limit` tokens, special tokens included."""
-    ends = [match.end() for match in re.finditer(r"\S+", text)]
-    low, high = 0, len(ends)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if count_tokens([text[: ends[middle - 1]]])[0] <= limit:
-            low = middle
-        else:
-            high = middle - 1
-    return text[: ends[low - 1]] if low else ""
-
-
-def _is_item(text: str, start: int) -> bool:
-    line = text.rfind("\n", 0, start) + 1
-    return not text[line:start].strip() and ITEM.match(text, line) is not None
-
-
-def _is_heading(text: str) -> bool:
-    """A short line that no full stop ends introduces what follows it."""
-    return len(text) <= 80 and text[-1:] not in '.!?…"”)' and not ITEM.match(text)
+def _cut_cost(units: list[_Unit], last: int) -> float:
+    """What a cut behind `last` costs: nothing at a paragraph's end, most between a list and its lead-in."""
+    following = units[last + 1]
+    if following.item and following.lead_in == last:
+        return _AFTER_LEAD_IN
+    if units[last].item and following.item:
+        return _IN_LIST
+    return 0.0 if units[last].paragraph else _AT_SENTENCE

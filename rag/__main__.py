@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from configs import entry
 from configs.errors import UserError, run
@@ -53,7 +53,7 @@ def main() -> int:
     from rag.pipeline import Pipeline
 
     pipeline = Pipeline.open(profile, args.index or entry.index_folder(), entry.data_folder() / "models")
-    options = {"mode": args.mode, "strict": args.strict}
+    options: dict[str, Any] = {"mode": args.mode, "strict": args.strict}
     options |= {"max_new_tokens": args.max_new_tokens, "temperature": args.temperature}
     failed = 0
     for line in lines:
@@ -84,7 +84,7 @@ def questions(file: Path) -> Iterator[str]:
     yield from (line for line in lines if line)
 
 
-def answer(pipeline: Pipeline, question: str, args: argparse.Namespace, options: dict[str, object]) -> None:
+def answer(pipeline: Pipeline, question: str, args: argparse.Namespace, options: dict[str, Any]) -> None:
     """Answer one question and print it in the form asked for."""
     if args.jsonl:
         print(pipeline.invoke(question, **options).model_dump_json(), flush=True)
@@ -102,7 +102,7 @@ def report_failure(question: str, error: UserError, jsonl: bool) -> None:
 
     if jsonl:
         print(json.dumps({"question": question, "error": str(error)}), flush=True)
-    print(f"medcite: {str(error)}", file=sys.stderr)
+    print(f"medcite: {error}", file=sys.stderr)
 
 
 def render(answer: Answer) -> str:

@@ -62,7 +62,9 @@ class Pipeline(Runnable[str, Answer]):
         self.retriever = retriever
         self.models = models
         self._generator: TransformersChat | None = None
-        self._lock = threading.RLock()
+        self._loading = threading.Lock()
+        # A plain lock: a stream that its reader abandons may be closed, and so released, by another thread.
+        self._turn = threading.Lock()
 
     @classmethod
     def open(cls, profile: Profile, folder: Path, models: Path) -> Pipeline:
@@ -86,7 +88,7 @@ class Pipeline(Runnable[str, Answer]):
     @property
     def generator(self) -> TransformersChat:
         """The generator, loaded once."""
-        with self._lock:
+        with self._loading:
             if self._generator is None:
                 from rag.generators.transformers import TransformersChat
 
@@ -116,7 +118,7 @@ class Pipeline(Runnable[str, Answer]):
         or a mode that this profile does not have.
         """
         run = _Run(self, clean(input), self._options(kwargs))
-        with self._lock:
+        with self._turn:
             yield from run.snapshots()
 
     def batch(

@@ -1,0 +1,97 @@
+"""The names that the corpus gives its topics (focus and synonyms), and where a question uses them.
+
+A question may name a disease in words that no embedder knows to be the same ("break-bone fever" for dengue);
+the corpus' own synonyms know it. No command of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import Stemmer
+
+from index.corpus import QAPair
+
+MAX_NAME_WORDS = 12
+_WORD = re.compile(r"[^\W_]+")
+_stemmer = Stemmer.Stemmer("english")
+_ORDINARY = frozenset(
+    """
+    a an and are as at be by can do for from has he her his how i if in is it me my no not of on or our she so the
+    they this to us was we what when who will with you all am any but did get had him its may new one out own see
+    too two use way why yes your there health disease diseases symptoms syndrome treatment medicine information
+    problem problems conditions disorder disorders question
+    """.split()
+)
+
+
+@lru_cache(maxsize=100_000)
+def _stem(word: str) -> str:
+    return _stemmer.stemWord(word)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A topic's name in a question: its words, and the pairs (rows) it is a name of."""
+
+    words: tuple[str, ...]
+    pairs: np.ndarray
+
+
+class Names:
+    """All names of a corpus, by their stemmed words."""
+
+    def __init__(self, pairs: Sequence[QAPair], hidden: frozenset[str] = frozenset()) -> None:
+        """`hidden`: names (lower case) to leave out, for measuring what the rest can do."""
+        rows: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        acronyms: set[tuple[str, ...]] = set()
+        known: dict[str, tuple[str, ...]] = {}
+        for row, pair in enumerate(pairs):
+            for name in {pair.focus, *pair.synonyms}:
+                if not name or name.lower() in hidden:
+                    continue
+                key = known.get(name)
+                if key is None:
+                    key = known[name] = _key(name)
+                if not key or len(key) > MAX_NAME_WORDS or (len(key) == 1 and not _usable(name, key)):
+                    continue
+                rows[key].append(row)
+                if len(key) == 1 and (len(key[0]) <= 2 or key[0] in _ORDINARY):
+                    acronyms.add(key)
+        self._rows = {key: np.unique(np.array(found, dtype=np.int32)) for key, found in rows.items()}
+        self._cased = acronyms
+        self._longest = max((len(key) for key in rows), default=0)
+
+    def find(self, text: str) -> list[Found]:
+        """Names in `text`, longest first at each place, not overlapping, in order."""
+        raw = _WORD.findall(text)
+        words = [_stem(word.lower()) for word in raw]
+        shouted = text.isupper()
+        found: list[Found] = []
+        at = 0
+        while at < len(words):
+            for length in range(min(self._longest, len(words) - at), 0, -1):
+                key = tuple(words[at : at + length])
+                rows = self._rows.get(key)
+                if rows is None or (key in self._cased and (shouted or not raw[at].isupper())):
+                    continue
+                found.append(Found(key, rows))
+                at += length
+                break
+            else:
+                at += 1
+        return found
+
+
+def _key(name: str) -> tuple[str, ...]:
+    return tuple(_stem(word.lower()) for word in _WORD.findall(name))
+
+
+def _usable(name: str, key: tuple[str, ...]) -> bool:
+    """A one-word name that is an everyday word says nothing, unless it is written in capitals (an acronym)."""
+    return len(key[0]) > 1 and not key[0].isdigit() and (key[0] not in _ORDINARY or name.isupper())

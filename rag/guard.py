@@ -19,7 +19,7 @@ from pathlib import Path
 from rag.facts import holds, quantities
 from rag.words import listed
 
-MAX_CHARACTERS = 4_000
+MAX_CHARACTERS = 3_000
 """Read from the start and half as many from the end: an emergency is told in either, and time stays bounded."""
 MAX_CLAUSE = 60
 """Words matched at a time; longer clauses are cut with an overlap."""
@@ -45,6 +45,42 @@ dropping=drooping slured=slurred vison=vision suddenley=suddenly sudenly=suddenl
     )
     for pair in [pair.replace("_", " ")]
 )
+
+
+# Combining marks, soft hyphen, zero-width and direction marks, variation selectors, tags.
+_INVISIBLE = re.compile(
+    "[\u0300-\u036f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f]"
+)
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_KEYS = listed(
+    """
+    breathe breathing attack suicide suicidal overdose overdosed unconscious unresponsive seizure bleeding swallowed
+    swelling swollen throat tongue allergic reaction anaphylaxis anaphylactic pressure pregnant collapsed choking
+    drooping slurred suddenly barely stroke poisoned paralyzed weakness vision myself headache convulsing fainted
+    """
+)
+_NOT_KEYS = frozenset(
+    listed(
+        """
+        attach attacks strike stroked strokes stoke stroker breeding bleedings barley rarely basely visions seizures
+        reactions tongues throats pressures pressured cloaking chocking shoving smelling dwelling spelling stalking
+        breathed breathes breather headaches overdoses suicides collapses swellings joking
+        """
+    )
+)
+
+
+@lru_cache(maxsize=1)
+def _near() -> dict[str, str]:
+    """Every string one edit away from a key word, to the word; swaps of neighbours count as one."""
+    found: dict[str, str] = {}
+    for key in _KEYS:
+        for i in range(len(key) + 1):
+            head, tail = key[:i], key[i:]
+            edits = [head + tail[1:], head + tail[1::-1] + tail[2:]] if tail else []
+            edits += [head + c + rest for c in _LETTERS for rest in (tail, tail[1:])]
+            found |= dict.fromkeys(edits, key)
+    return {word: key for word, key in found.items() if word not in _NOT_KEYS} | {key: key for key in _KEYS}
 
 
 class Notice(str):
@@ -130,10 +166,12 @@ def _plain(text: str) -> str:
         text = text[:MAX_CHARACTERS] + " . " + text[-MAX_CHARACTERS // 2 :]
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text.replace("’", "'").replace("‘", "'"))
-        text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn", "Me", "Cc") or c in "\n\t")
+        text = _INVISIBLE.sub("", text)
     text = re.sub(r"(\w)\1{2,}", r"\1\1", text.casefold().replace("`", "'").replace("\n", " . "))
+    text = re.sub(r"([.!?;,])(?:\s*[.!?;,])+", r"\1", re.sub(r"[^\w\s'.!?;,]+", " ", text))
     words = re.findall(r"[\w']+|[.!?;,]", text)
-    return " ".join(_SPELLINGS.get(word, word) for word in words)
+    near = _near()
+    return " ".join(_SPELLINGS.get(word) or near.get(word, word) for word in words)
 
 
 def _clauses(text: str) -> list[str]:

@@ -9,6 +9,7 @@ The pipeline is a langchain-core `Runnable`: `invoke`, `stream`, `batch` and `ai
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import unicodedata
@@ -190,6 +191,16 @@ def source(n: int, hit: Hit) -> Source:
     )
 
 
+# A number whose unit may still be on its way: at most the start of one word stands behind it.
+_OPEN_NUMBER = re.compile(r"\d[\d.,/–-]*\s*\S*\s*$")
+
+
+def _showable(tail: str, texts: list[str]) -> str:
+    """The unfinished sentence as far as it may be shown: a dose shows only once a source is known to hold it."""
+    settled = _OPEN_NUMBER.sub("", tail)
+    return "" if unsourced_doses(settled, texts) else settled
+
+
 class _Run:
     """One question on its way; its state, so that `Pipeline` stays free of it."""
 
@@ -263,8 +274,7 @@ class _Run:
                 settled = stable
                 self._settle(draft[:settled], sources)
             tail = draft[settled:].lstrip()
-            # A dose shows only once its source is known.
-            self._update(draft="" if unsourced_doses(tail, texts) else tail)
+            self._update(draft=_showable(tail, texts))
             yield self.answer
         if draft.strip().startswith(ABSTENTION) and sources:
             yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="")

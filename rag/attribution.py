@@ -28,6 +28,8 @@ NEAR_TIE = 0.03
 """Supports this close are equal, and then the model's own citation, or else the sentence before, decides."""
 SECOND_GAIN = 0.15
 """Share of a sentence that a second source must add to be cited."""
+MAX_SENTENCES = 300
+"""Sentences of a draft that are read, for the same reason."""
 REPEAT = 92.0
 """Likeness in percent past which a sentence repeats one already kept."""
 CANDIDATES = 8
@@ -51,10 +53,12 @@ _SPECIAL = re.compile(r"<\|[\w ]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>", re.IGNORE
 _DANGLING = re.compile(r"\s*[\[【(][^\]】)\w]*(?:source\s*)?[\d,\s]{0,8}$", re.IGNORECASE)
 _OPENING = re.compile(
     r"""(?:(?:answer|response|assistant)\s*:\s*
-    |(?:according\s+to|based\s+(?:up)?on|as\s+(?:stated|mentioned|described|per)\s*(?:in|by)?)\s+
+    |(?:according\s+to|based\s+(?:up)?on|as\s+(?:stated|mentioned|described|per)\s*(?:in|by)?)\s*
       (?:(?:the|these|this|your|provided|given|above|following)\s+){0,3}
       (?:sources?|passages?|texts?|context|documents?|articles?|information)?
       (?:\s+(?:provided|given|above|you\s+provided))?\s*,\s*
+    |(?:(?:sure|certainly|of\s+course|okay|yes)[!,.]?\s+)?(?:here\s+(?:is|are)|here's|below\s+(?:is|are))\b
+      [^.:!?\n]{0,80}:\s*
     |(?:the\s+)?(?:provided\s+|given\s+)?(?:sources?|passages?|text|context|documents?)\s+
       (?:says?|states?|mentions?|indicates?|explains?)\s+that\s+)""",
     re.IGNORECASE | re.VERBOSE,
@@ -80,11 +84,11 @@ _ENDS = re.compile(r"[.!?:;…][\"'”’)\]*]*$")
 
 @dataclass(slots=True)
 class _Piece:
-    """A sentence of the draft: its words, the layout before it, and the numbers the model wrote for it."""
+    """A sentence of the draft: its words, the layout and list mark before it, and the numbers the model wrote."""
 
     text: str
     before: str
-    item: bool
+    mark: str
     hints: tuple[int, ...]
     words: tuple[Token, ...] = field(default=())
 
@@ -108,14 +112,17 @@ def attribute(
     by_number = {source.n: k for k, source in reversed(list(enumerate(sources)))}
     pieces = _pieces(draft, set(by_number))
     asked = tokens(question)
+    seen: set[str] = set()
     kept: list[Sentence] = []
     said: list[str] = []
     shown: list[tuple[int, int, int]] = []
     gap, last = "", -1
     for i, piece in enumerate(pieces):
         gap = _wider(gap, piece.before)
-        if _is_noise(piece, asked):
+        flat = plain(piece.words)
+        if flat in seen or _is_noise(piece, asked):
             continue
+        seen.add(flat)
         cut = complete and i == len(pieces) - 1 and _is_cut(piece, pieces)
         found = _sentence(piece, evidence, settings, [by_number[n] for n in piece.hints], last, shown, cut)
         if found is None:
@@ -132,8 +139,7 @@ def attribute(
             shown.append(place)
         if sentence.citations:
             last = by_number[sentence.citations[0]]
-        mark = LIST_MARK.search(piece.before)
-        kept.append(sentence.model_copy(update={"before": gap + (mark.group() if mark else "")}))
+        kept.append(sentence.model_copy(update={"before": gap + piece.mark}))
         gap = ""
     return _without_orphans(kept) if complete else kept
 
@@ -179,10 +185,10 @@ def _pieces(draft: str, numbers: set[int]) -> list[_Piece]:
             body = body[:1].upper() + body[1:]
         words = tokens(body)
         if words:
-            pieces.append(_Piece(body, before + (mark.group() if mark else ""), bool(mark), said, words))
+            pieces.append(_Piece(body, before, mark.group() if mark else "", said, words))
         elif pieces and said:
             pieces[-1].hints = tuple(dict.fromkeys((*pieces[-1].hints, *said)))
-    return pieces
+    return pieces[:MAX_SENTENCES]
 
 
 def _numbers(written: str) -> list[int]:
@@ -219,9 +225,9 @@ def _is_cut(piece: _Piece, pieces: Sequence[_Piece]) -> bool:
     """Whether the last sentence stops in the middle, judged by its punctuation and that of its list."""
     if _ENDS.search(piece.text):
         return False
-    if not piece.item:
+    if not piece.mark:
         return True
-    others = [other for other in pieces[:-1] if other.item]
+    others = [other for other in pieces[:-1] if other.mark]
     return bool(others) and all(_ENDS.search(other.text) for other in others)
 
 
@@ -285,6 +291,8 @@ def _sentence(
     pair = None if turned else _pair(piece, stems, rows, evidence, settings)
     if pair:
         return _supported(piece, evidence, pair, _joint(stems, pair, evidence)), None
+    if rows and note.startswith("no source") and top >= SECOND_GAIN:
+        note = evidence.difference(piece.text, piece.words, rows[:1]) or note
     return Sentence(text=piece.text, support=min(top, 1.0), note=note), None
 
 
@@ -384,7 +392,7 @@ def _joint(stems: set[str], rows: Sequence[int], evidence: Evidence) -> float:
 def _second(piece: _Piece, stems: set[str], row: int, support: float, evidence: Evidence) -> int | None:
     """A unit of another source that holds what the first lacks, all of it, or None (ALCE: no needless citation)."""
     missing = {s for s in stems if not evidence.has(row, s)}
-    if not missing or 1 - support < SECOND_GAIN:
+    if len(missing) < 2 or 1 - support < SECOND_GAIN:
         return None
     for other in _best(evidence.coverage(missing), 4):
         if evidence.units[other].source == evidence.units[row].source:

@@ -213,7 +213,7 @@ def quantities(text: str, words: Sequence[Token] | None = None) -> list[Quantity
                 if per:
                     end, after = words[j].end, j + 1
         elif unit in ("hour", "day", "week", "month") and i and words[i - 1].text == "every":
-            unit = "every " + unit
+            unit, start = "every " + unit, words[i - 1].start
         if not (unit == "" and words[i].text == "one" and after == i + 1):
             found.append(Quantity(value * factor, unit, per, start, end))
         i = max(after, i + 1)
@@ -315,7 +315,8 @@ def polarity(draft: str, draft_words: Sequence[Token], held: str, held_words: Se
     said, source = {w.stem for w in draft_words if w.stem}, {w.stem for w in held_words if w.stem}
     for word, after, before in mine:
         scope = set(after or before)
-        if scope and not scope & theirs_all:
+        turned = any(_OPPOSITE.get(s, set()) & source for s in scope)  # "not common" where it says "rare"
+        if scope and not scope & theirs_all and not turned:
             return f'it says "{word.text}" where the source does not'
     for word, after, before in theirs:
         scope = set(after or before)

@@ -19,7 +19,7 @@ from rag.answer import Source
 from rag.facts import Quantity, holds, names, polarity, quantities
 from rag.words import Token, plain, stem, tokens
 
-LIST_MARK = re.compile(r"[-*•–·]\s+|\(?\d{1,2}[.)]\s+(?=\D)")
+LIST_MARK = re.compile(r"[-*•–·]\s+|\(?\d{1,2}[.)]\s+(?!\d)")
 TOPIC_WEIGHT = 0.5
 """Weight of the page's own topic words: every sentence of the page is about them, whether it says so or not."""
 

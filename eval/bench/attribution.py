@@ -210,9 +210,9 @@ def milliseconds(pairs: Sequence[QAPair], seed: int, rounds: int = 50) -> dict[s
     return {"p50_ms": round(taken[len(taken) // 2], 2), "p95_ms": round(taken[int(len(taken) * 0.95)], 2)}
 
 
-def run(corpus_path: str, n: int = 400, seed: int = 0) -> dict[str, Any]:
+def run(corpus_path: str | Path, n: int = 400, seed: int = 0) -> dict[str, Any]:
     """The tables for `n` sentences of a corpus, with the default thresholds. Raises UserError for the corpus."""
-    pairs = load_corpus([corpus_path], Cleaning()).pairs
+    pairs = load_corpus([str(corpus_path)], Cleaning()).pairs
     made = cases(pairs, n, seed)
     settings = Answering()
     return {
@@ -245,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args(argv)
-    result = run(str(args.corpus), args.n, args.seed)
+    result = run(args.corpus, args.n, args.seed)
     print(json.dumps(result, indent=1) if args.json else table(result))
     return 0
 

@@ -130,7 +130,7 @@ def _shortened(text: str) -> str | None:
 def cases(pairs: Sequence[QAPair], n: int, seed: int) -> list[tuple[str, str, str, list[Source]]]:
     """(kind, what the draft says, the page's sentence, sources with the page's passage first)."""
     rng = random.Random(seed)
-    pages = [pair for pair in pairs if 60 < len(pair.answer.split()) < 900]
+    pages = [pair for pair in pairs if 30 < len(pair.answer.split()) < 900]
     foci = sorted({pair.focus for pair in pages if 4 < len(pair.focus) < 40})
     made: list[tuple[str, str, str, list[Source]]] = []
     for pair in rng.sample(pages, min(n, len(pages))):
@@ -143,7 +143,7 @@ def cases(pairs: Sequence[QAPair], n: int, seed: int) -> list[tuple[str, str, st
         sentence = pieces[k][slice(*places[i])]
         mine = [_source(1, pair, pieces[k])]
         near = [other for j, other in enumerate(pieces) if j != k]
-        strangers = [(other, rng.choice(passages(other.answer))) for other in rng.sample(pages, 4)]
+        strangers = [(other, rng.choice(passages(other.answer))) for other in rng.sample(pages, min(4, len(pages)))]
         strangers = [(other, text) for other, text in strangers if other.focus != pair.focus][:3]
         rest = [_source(m, other, text) for m, (other, text) in enumerate(strangers, 2)]
         variants: dict[str, str | None] = {
@@ -200,7 +200,7 @@ def milliseconds(pairs: Sequence[QAPair], seed: int, rounds: int = 50) -> dict[s
     pages = [pair for pair in pairs if len(pair.answer.split()) > 120]
     taken = []
     for _ in range(rounds):
-        sources = [_source(n, p, passages(p.answer)[0]) for n, p in enumerate(rng.sample(pages, 5), 1)]
+        sources = [_source(n, p, passages(p.answer)[0]) for n, p in enumerate(rng.sample(pages, min(5, len(pages))), 1)]
         draft = " ".join(" ".join(source.text.split()[:35]) + " [1]." for source in sources[:3])
         read.cache_clear()
         started = time.perf_counter()

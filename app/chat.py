@@ -277,12 +277,13 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
         past = gr.HTML("", elem_id="mc-past", js_on_load=ON_LOAD, apply_default_css=False)
         now = gr.HTML("", elem_id="mc-now", js_on_load=ON_LOAD, apply_default_css=False)
         spoken = gr.HTML(announce(""), js_on_load=None, elem_id="mc-spoken", apply_default_css=False)
+        gr.HTML(footer(), js_on_load=None, elem_id="mc-foot", apply_default_css=False)
         with gr.Column(elem_id="mc-composer"):
             engine_line = gr.HTML(state_line(engine), js_on_load=None, elem_id="mc-engine", apply_default_css=False)
             with gr.Row(elem_id="mc-ask-row"):
                 box = gr.Textbox(
                     label="Your question",
-                    placeholder="For example: What are the symptoms of asthma?",
+                    placeholder="A symptom, a condition, a treatment",
                     lines=1,
                     max_lines=5,
                     autofocus=True,
@@ -303,7 +304,6 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
                     most = gr.Slider(16, 512, value=min(tokens, 512), step=16, label="Longest answer, in tokens")
                     heat = gr.Slider(0, 1.5, value=0, step=0.1, label="Temperature (0: the same answer each time)")
                 clear_button = gr.Button("Delete this conversation", size="sm", elem_id="mc-clear")
-        gr.HTML(footer(), js_on_load=None, elem_id="mc-foot", apply_default_css=False)
 
         gr.on(
             [box.submit, ask_button.click, past.click, now.click],

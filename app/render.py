@@ -304,7 +304,7 @@ def times(answer: Answer) -> str:
         parts.append(f"First words after {seconds(answer.timings.first_token_ms)}")
     if answer.timings.total_ms:
         total = seconds(answer.timings.total_ms)
-        parts.append(f"whole answer after {total}" if parts else f"Done after {total}")
+        parts.append(f"whole answer after {total}" if parts else f"Done in {total}")
     if answer.status == "answered" and answer.complete:
         parts.append(MODE_WORDS.get(answer.mode, answer.mode).lower())
     if answer.model:

@@ -36,7 +36,6 @@ CLOSED = (
     "/gradio_api/file",
     "/gradio_api/deep_link",
     "/gradio_api/call",
-    "/gradio_api/run",
     "/gradio_api/api",
     "/gradio_api/info",
     "/gradio_api/openapi",

@@ -18,7 +18,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from app.engine import Engine, Unavailable, check, one_line
+from app.engine import Engine, Failed, Unavailable, check, one_line
 from configs.errors import UserError
 from configs.schema import Mode
 from rag.answer import Answer
@@ -151,4 +151,5 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _mistake(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": one_line(error)}, 503 if isinstance(error, Unavailable) else 422)
+    status = 503 if isinstance(error, Unavailable) else 500 if isinstance(error, Failed) else 422
+    return JSONResponse({"detail": one_line(error)}, status)

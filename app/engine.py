@@ -50,6 +50,10 @@ class Unavailable(UserError):
     """Nothing is wrong with the question: the pipeline is not there, or too many are waiting."""
 
 
+class Failed(UserError):
+    """Nothing is wrong with the question: the pipeline broke while answering it."""
+
+
 def check(question: str) -> str:
     """The question, trimmed. Raises UserError if it is empty or longer than MAX_QUESTION_BYTES."""
     text = question.strip()
@@ -160,7 +164,7 @@ class Engine:
             raise
         except Exception as error:
             print(f"medcite: while answering: {one_line(error)}", file=sys.stderr, flush=True)
-            raise UserError(f"the answer could not be finished: {one_line(error)}") from error
+            raise Failed(f"the answer could not be finished: {one_line(error)}") from error
 
     def _wait(self, ready: Callable[[float], bool], stop: threading.Event, words: str) -> Iterator[str]:
         """Poll `ready` until it is true or `stop` is set; says `words` after each poll that was not."""

@@ -242,3 +242,27 @@ def _parse(path: Path) -> Element:
 
 def _text(node: Element | None) -> str:
     return " ".join((node.text or "").split()) if node is not None else ""
+
+
+def withdrawn_questions(medquad: Path, code: str) -> list[str]:
+    """The questions of a folder whose answers MedQuAD withdrew, as of `MPlusDrugs`; in file order."""
+    from defusedxml.ElementTree import fromstring
+
+    folder = FOLDERS[code]
+    found: list[str] = []
+    for data in _xml_files(medquad, folder):
+        found += [_text(item) for item in fromstring(data).iter("Question")]
+    if not found:
+        raise UserError(f"{medquad}: no questions in {folder}")
+    return found
+
+
+def _xml_files(medquad: Path, folder: str) -> Iterator[bytes]:
+    if medquad.is_dir():
+        for path in sorted(medquad.rglob(f"{folder}/*.xml")):
+            yield path.read_bytes()
+        return
+    with zipfile.ZipFile(medquad) as outer:
+        for name in sorted(outer.namelist()):
+            if f"/{folder}/" in name and name.endswith(".xml"):
+                yield outer.read(name)

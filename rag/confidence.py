@@ -1,7 +1,7 @@
 """How sure retrieval is that its passages cover the question, before a word is generated.
 
 A logistic model over a handful of retrieval features. `python -m eval.calibrate` fits it and writes
-`rag/confidence.json`: coefficients, threshold and what they were fitted on.
+`rag/confidence.json`: coefficients and what they were fitted on.
 """
 
 from __future__ import annotations
@@ -59,11 +59,10 @@ NAMES = tuple(field.name for field in fields(Features))
 
 @dataclass(frozen=True)
 class Confidence:
-    """The fitted model. `threshold` is the confidence under which calibration says to abstain."""
+    """The fitted model. Its bias is set so that 0.5 is where calibration says to begin answering."""
 
     weights: tuple[float, ...]
     bias: float
-    threshold: float
     provenance: dict[str, Any]
 
     def __call__(self, features: Features) -> float:
@@ -76,7 +75,6 @@ class Confidence:
             "schema": SCHEMA,
             "weights": dict(zip(NAMES, self.weights, strict=True)),
             "bias": self.bias,
-            "threshold": self.threshold,
             "provenance": self.provenance,
         }
         path.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
@@ -88,7 +86,7 @@ class Confidence:
             data = json.loads(path.read_text("utf-8"))
             if data["schema"] != SCHEMA or tuple(data["weights"]) != NAMES:
                 raise UserError(f"{path}: made for other features; run `python -m eval.calibrate`")
-            return cls(tuple(data["weights"].values()), data["bias"], data["threshold"], data["provenance"])
+            return cls(tuple(data["weights"].values()), data["bias"], data["provenance"])
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; run `python -m eval.calibrate`") from None
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -37,6 +37,8 @@ MAX_LEXICAL_TERMS = 48
 """Rarest words of a long message that BM25 looks for: the others move no ranking and cost time."""
 PER_NAME = 60
 """Passages that a topic's name alone brings in; more than this and the name is no topic but a theme."""
+RARE = 0.5
+"""Weight past which a single word is a name and not a theme."""
 FEATURE_HITS = 3
 """Best passages whose pages are asked whether they hold the question's words."""
 
@@ -91,6 +93,13 @@ class HybridRetriever(BaseRetriever):
         features = state.features(asked, scored, [int(scored.rows[at]) for at in rows[:FEATURE_HITS]])
         nearest = tuple(dict.fromkeys(hit.pair.title for hit in hits))[:3]
         return Retrieval(hits[:wanted], 0.0, nearest), features
+
+    def names_topic(self, question: str) -> bool:
+        """Whether a topic's name, of more than one word or a rare one, stands in the question."""
+        for found in self._state.names.find(question):
+            if len(found.words) > 1 or self._state.weight(found.words[0]) > RARE:
+                return True
+        return False
 
     def _score(self, asked: _Asked) -> _Scored:
         """Score every passage that any ranking proposes."""

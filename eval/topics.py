@@ -1,0 +1,88 @@
+"""Which passages are of a question's topic, and MedQuAD's own questions asked again in other words.
+
+The right topic: the page has the same normalised focus as the page that the question was taken from, or is that
+very page. No command of its own; `eval/bench/retrieval.py` reports with it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from finetune.splits import normalise
+from index.corpus import QAPair
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question and the row of the pair it is about; `synonym` is the name that took the focus' place."""
+
+    question: str
+    row: int
+    synonym: str = ""
+
+
+def same_topic(pair: QAPair, other: QAPair) -> bool:
+    """Whether two pairs share the normalised focus or the document."""
+    if pair.document and (pair.collection, pair.document) == (other.collection, other.document):
+        return True
+    return bool(pair.focus) and normalise(pair.focus) == normalise(other.focus)
+
+
+def same_concept(pair: QAPair, other: QAPair) -> bool:
+    """`same_topic`, or a shared UMLS concept: pages of several institutes on one disease under other names."""
+    return same_topic(pair, other) or bool(set(pair.cuis) & set(other.cuis))
+
+
+def own(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int = 0) -> list[Asked]:
+    """`count` of the corpus' own questions, drawn among `rows`."""
+    chosen = sorted(rows)
+    random.Random(f"own {seed}").shuffle(chosen)
+    return [Asked(pairs[row].question, row) for row in chosen[:count]]
+
+
+def reworded(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int = 0) -> list[Asked]:
+    """`count` questions among `rows`, one a page, with the focus replaced by one of the page's synonyms.
+
+    The focus' normalised words stand nowhere in the new question. A synonym that names several topics is
+    not used, nor one of a single character: such a question would not tell what it is about.
+    """
+    topics: dict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        for name in (pair.focus, *pair.synonyms):
+            topics[normalise(name)].add(normalise(pair.focus))
+    dice = random.Random(f"reworded {seed}")
+    chosen = sorted(rows)
+    dice.shuffle(chosen)
+    found: list[Asked] = []
+    pages: set[tuple[str, str]] = set()
+    for row in chosen:
+        pair = pairs[row]
+        focus = normalise(pair.focus)
+        if not focus or (pair.collection, pair.document) in pages:
+            continue
+        usable = sorted(
+            {
+                name
+                for name in pair.synonyms
+                if len(normalise(name)) > 1 and not _inside(focus, name) and len(topics[normalise(name)]) == 1
+            }
+        )
+        if not usable:
+            continue
+        synonym = dice.choice(usable)
+        question = synonym.join(re.split(re.escape(pair.focus), pair.question, flags=re.IGNORECASE))
+        if question == pair.question or _inside(focus, question):
+            continue
+        pages.add((pair.collection, pair.document))
+        found.append(Asked(question, row, synonym))
+        if len(found) == count:
+            break
+    return found
+
+
+def _inside(name: str, text: str) -> bool:
+    return f" {name} " in f" {normalise(text)} "

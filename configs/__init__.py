@@ -12,12 +12,14 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import UserError
-from configs.schema import Profile
+
+if TYPE_CHECKING:  # pydantic is left out of `--help`
+    from pydantic import ValidationError
+
+    from configs.schema import Profile
 
 PROFILES = Path(__file__).parent / "profiles"
 MAPS = Path(__file__).parent / "maps"
@@ -47,11 +49,16 @@ def load(name: str = "auto", overrides: Iterable[str] = ()) -> tuple[Profile, st
     they parse as TOML, and plain strings otherwise.
     Raises UserError for an unknown profile, an unknown key or an ill-typed value, by name.
     """
+    from pydantic import ValidationError
+
+    from configs.schema import Profile
+
     why = "asked for"
     if name == "auto":
         name, why = ("tinyllama", "auto: CUDA found") if cuda_found() else ("embedded", "auto: no CUDA found")
     path = Path(name) if name.endswith(".toml") else PROFILES / f"{name}.toml"
-    data = read_toml(path, missing=f"no profile {name!r}; there are: auto, {', '.join(names())}, or the path of a .toml")
+    known = ", ".join(names())
+    data = read_toml(path, missing=f"no profile {name!r}; there are: auto, {known}, or the path of a .toml")
     data.setdefault("name", path.stem)
     for override in overrides:
         _apply(data, override)

@@ -116,8 +116,9 @@ def _write(
     say("cutting", 0, len(pairs))
     cuts = cut_all(pairs, embedder, cutting.max_tokens)
     say("cutting", len(pairs), len(pairs))
-    texts = [passages.embedding_text(pairs[one.pair].question, one) for one in cuts]
     questions = [pair.question for pair in pairs]
+    heads = passages.headings(questions, embedder.count_tokens, cutting.max_tokens)
+    texts = [passages.embedding_text(heads[one.pair], one) for one in cuts]
     everything = [*questions, *texts]
     total = len(set(everything))
     done = 0

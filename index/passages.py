@@ -13,8 +13,6 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 
 SPECIAL_TOKENS = 2
 """What the embedder puts around a text ([CLS] and [SEP])."""
-MIN_WINDOW = 32
-"""Tokens left for the passage however long its question is; the question's tail is cut by the embedder then."""
 MAX_LEAD_IN = 48
 """Tokens; a longer sentence before a list is not repeated before the list's later pieces."""
 
@@ -40,9 +38,27 @@ class Passage:
     lead_in: str = ""
 
 
-def embedding_text(question: str, passage: Passage) -> str:
-    """What is embedded for a passage: its question, the lead-in of a continued list, its text."""
-    return "\n".join(part for part in (question, passage.lead_in, passage.text) if part)
+def headings(questions: Sequence[str], count_tokens: CountTokens, max_tokens: int) -> list[str]:
+    """Questions as they stand before their passages: one that takes over half the window keeps its opening words.
+
+    Dialogue corpora ask in hundreds of words; whole, such a question would push its answer out of the window.
+    """
+    limit = (max_tokens - SPECIAL_TOKENS) // 2
+    counts = count_tokens(questions)
+    return [
+        question if count <= limit else _opening(question, limit, count_tokens)
+        for question, count in zip(questions, counts, strict=True)
+    ]
+
+
+def _opening(text: str, limit: int, count_tokens: CountTokens) -> str:
+    pieces = _pieces(text, 0, len(text), limit, count_tokens)
+    return text[pieces[0][0] : pieces[0][1]] if pieces else ""
+
+
+def embedding_text(heading: str, passage: Passage) -> str:
+    """What is embedded for a passage: its question's heading, the lead-in of a continued list, its text."""
+    return "\n".join(part for part in (heading, passage.lead_in, passage.text) if part)
 
 
 @dataclass(slots=True)
@@ -66,17 +82,23 @@ def cut(row: int, pair: QAPair, count_tokens: CountTokens, max_tokens: int) -> l
     if not sentences:
         return []
     counts = count_tokens([pair.question, *(pair.answer[start:end] for start, end in sentences)])
-    window = max(max_tokens - SPECIAL_TOKENS - counts[0], MIN_WINDOW)
+    room = max_tokens - SPECIAL_TOKENS
+    window = room - counts[0]
+    if counts[0] > room // 2:
+        window = room - count_tokens(headings([pair.question], count_tokens, max_tokens))[0]
     units = _units(pair.answer, sentences, counts[1:], window, count_tokens)
     return [
-        _passage(row, pair, ordinal, units, first, last) for ordinal, (first, last) in enumerate(_pack(units, window))
+        _passage(row, pair, ordinal, units, first, last, window)
+        for ordinal, (first, last) in enumerate(_pack(units, window))
     ]
 
 
-def _passage(row: int, pair: QAPair, ordinal: int, units: list[_Unit], first: int, last: int) -> Passage:
+def _passage(row: int, pair: QAPair, ordinal: int, units: list[_Unit], first: int, last: int, window: int) -> Passage:
     start, end = units[first].start, units[last].end
     opener = units[first].lead_in
-    lead_in = pair.answer[units[opener].start : units[opener].end] if opener >= 0 else ""
+    lead_in = ""
+    if opener >= 0 and units[opener].tokens + sum(unit.tokens for unit in units[first : last + 1]) <= window:
+        lead_in = pair.answer[units[opener].start : units[opener].end]
     return Passage(f"{pair.id}@{ordinal}", row, ordinal, start, end, pair.answer[start:end], lead_in)
 
 

@@ -124,14 +124,14 @@ class Chat:
         strict: bool,
         tokens: int,
         heat: float,
-    ) -> Iterator[tuple[str, str, str, Turn]]:
-        """Answer in snapshots of (conversation id, earlier turns, this turn, the turn itself)."""
+    ) -> Iterator[tuple[str, str, str, Turn, bool]]:
+        """Answer in snapshots of (conversation id, earlier turns, this turn, the turn itself, whether it is the last)."""
         found = valid_id(conversation)
         earlier = "".join(render.turn(item) for item in self.history.turns(found))
         key = new_key()
         stop = self._stops[session] = threading.Event()
         item = Turn(key, question.strip())
-        yield found, earlier, render.turn(item, live=True), item
+        yield found, earlier, render.turn(item, live=True), item, False
         answer: Answer | None = None
         error = ""
         try:
@@ -143,9 +143,9 @@ class Chat:
                     answer = step
                     if not step.complete:
                         item = Turn(key, question, step)
-                        yield found, earlier, render.turn(item, live=True), item
+                        yield found, earlier, render.turn(item, live=True), item, False
                 else:
-                    yield found, earlier, render.turn(item, live=True, waiting=step), item
+                    yield found, earlier, render.turn(item, live=True, waiting=step), item, False
         except UserError as problem:
             error = " ".join(str(problem).split())
             error = error[:1].upper() + error[1:]
@@ -157,7 +157,11 @@ class Chat:
             item = Turn(key, render.shortened(question.strip(), 2000), answer, error)
             if question.strip():
                 self.history.add(found, item)
-        yield found, earlier, render.turn(item), item
+        yield found, earlier, render.turn(item), item, True
+
+    def busy(self, session: str) -> bool:
+        """Whether this page waits for an answer."""
+        return session in self._stops
 
     def stop(self, session: str) -> None:
         """Stop what this page is waiting for."""
@@ -213,8 +217,10 @@ def state_line(engine: Engine) -> str:
     }[engine.state]
     if engine.state == "ready":
         manifest = engine.pipeline().index.manifest
-        pages = getattr(manifest, "pairs", None)
-        words = f"Ready: {pages:,} questions and answers indexed" if isinstance(pages, int) else words
+        words = f"Ready: {manifest.pairs:,} questions and answers indexed"
+        if manifest.demonstration:
+            share = "all" if manifest.demonstration == manifest.pairs else f"{manifest.demonstration:,}"
+            words += f", {share} of them demonstration text, not from NIH"
     return f'<p class="mc-engine mc-engine-{engine.state}" role="status">{escape(words)}</p>'
 
 
@@ -250,19 +256,24 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
         question = pressed if isinstance(pressed, str) else typed or ""
         session = str(request.session_hash)
         if not question.strip():
-            yield (*(gr.skip() for _ in range(4)), gr.skip(), gr.skip(), announce("Type a question first."))
+            yield (*(gr.skip() for _ in range(6)), announce("Type a question first."))
+            return
+        if chat.busy(session):
+            yield (*(gr.skip() for _ in range(6)), announce("An answer is being written. Wait for it, or press Stop."))
             return
         box: Any = gr.skip() if isinstance(pressed, str) else ""
-        item = None
         busy, idle = gr.update(visible=False), gr.update(visible=True)
-        steps = chat.ask(session, conversation, question, mode, bool(strict), int(most), float(heat))
-        for first, (found, earlier, now, item) in enumerate(steps):  # noqa: B007 - the last item is used
-            if first:
+        begun = False
+        for found, earlier, now, item, last in chat.ask(
+            session, conversation, question, mode, bool(strict), int(most), float(heat)
+        ):
+            if last:
+                yield gr.skip(), gr.skip(), now, gr.skip(), idle, busy, render.announcement(item)
+            elif begun:
                 yield gr.skip(), gr.skip(), now, gr.skip(), gr.skip(), gr.skip(), gr.skip()
             else:
+                begun = True
                 yield found, earlier, now, box, busy, idle, announce("Looking for sources.")
-        assert item is not None
-        yield gr.skip(), gr.skip(), gr.skip(), gr.skip(), idle, busy, render.announcement(item)
 
     def stop(request: gr.Request) -> None:
         chat.stop(str(request.session_hash))
@@ -283,7 +294,7 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
             with gr.Row(elem_id="mc-ask-row"):
                 box = gr.Textbox(
                     label="Your question",
-                    placeholder="A symptom, a condition, a treatment",
+                    placeholder="A symptom or a condition",
                     lines=1,
                     max_lines=5,
                     autofocus=True,
@@ -310,7 +321,7 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
             ask,
             [browser, box, mode, strict, most, heat],
             [browser, past, now, box, ask_button, stop_button, spoken],
-            trigger_mode="once",
+            trigger_mode="multiple",
             concurrency_limit=None,
             **PRIVATE,
         )

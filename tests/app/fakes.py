@@ -1,18 +1,18 @@
 """A pipeline of fixed answers: every status the page must show, streamed a word at a time.
 
-python -m tests.app.fakes 7861     serves the page on it
+python -m tests.app.fakes --port 7861     serves the page on it
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from configs.errors import UserError
+from configs.errors import UserError, run
 from index.corpus import QAPair
 from index.passages import Passage
 from rag.answer import Answer, Sentence, Source, Span, Timings
@@ -174,7 +174,7 @@ class FakePipeline:
         self.delay = delay
         self.demo = demo
         self.modes = ("base+rag", "extractive", "base")
-        self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42))
+        self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42, demonstration=42 if demo else 0))
         self.retriever = self
         self.profile = SimpleNamespace()
         self.opened = self.closed = self.running = self.most = 0
@@ -241,13 +241,17 @@ def main() -> None:
     from app.engine import Engine
     from app.history import History
 
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--history", type=Path)
+    args = parser.parse_args()
     engine = Engine(lambda: FakePipeline(0.06))
     engine.start()
-    sock = server.bind("127.0.0.1", int(sys.argv[1]))
-    app = server.create(engine, History(Path(sys.argv[2]) if len(sys.argv) > 2 else None), "a" * 24)
-    print(sock.getsockname(), flush=True)
+    sock = server.bind("127.0.0.1", args.port)
+    app = server.create(engine, History(args.history), "a" * 24)
+    print(f"http://127.0.0.1:{sock.getsockname()[1]}", flush=True)
     server.serve(app, sock)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

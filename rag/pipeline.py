@@ -27,6 +27,7 @@ from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
 from rag import prompt, quote
+from rag.alarm import Alarm
 from rag.answer import Answer, Sentence, Source, Timings
 from rag.attribution import attribute
 from rag.guard import red_flag, unsourced_doses
@@ -62,6 +63,7 @@ class Pipeline(Runnable[str, Answer]):
         self.index = index
         self.retriever = retriever
         self.models = models
+        self.alarm = Alarm.load()
         self._generator: TransformersChat | None = None
         self._loading = threading.Lock()
         # A plain lock: a stream that its reader abandons may be closed, and so released, by another thread.
@@ -218,7 +220,7 @@ class _Run:
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> Iterator[Answer]:
-        notice = red_flag(self.question)
+        notice = red_flag(self.question) or self.pipeline.alarm(self.question, self.pipeline.retriever.embedder)
         if notice:
             self._update(status="emergency", notice=notice)
             yield self.answer

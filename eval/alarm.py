@@ -1,0 +1,106 @@
+"""Fit the second look for emergencies: `python -m eval.alarm [--index data/index]`, which writes `rag/alarm.json`.
+
+Fitted on the labelled messages that the phrases were written with, on the calibration half of the uncovered
+questions and on a sample of the corpus' own questions; held-out messages and the test half are only reported on.
+The threshold is the lowest whose cross-validated alarms on uncovered questions stay at MAX_FALSE_ALARMS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs import entry
+from configs.errors import run
+
+QUESTIONS = Path(__file__).parent / "questions"
+SAMPLE = 1500
+"""The corpus' questions taken as no emergencies; each weighs a tenth of a labelled message."""
+STRENGTH = 10.0
+"""scikit-learn's C; 1, 10 and 100 were compared by cross-validation (docs/log.md)."""
+MAX_FALSE_ALARMS = 0.025
+FOLDS = 10
+
+
+def main() -> None:
+    """Fit, report and write."""
+    from index.embedder import Embedder
+    from index.store import Index
+    from rag.alarm import SHIPPED
+
+    parser = argparse.ArgumentParser(prog="python -m eval.alarm", description="Fit the second look for emergencies.")
+    parser.add_argument("--index", type=Path, metavar="FOLDER", help="an index of MedQuAD (default: data/index)")
+    entry.add_arguments(parser)
+    args = parser.parse_args()
+    profile = entry.load_for(args)
+    embedder = Embedder(profile.embedder)
+    index = Index.open(args.index or entry.index_folder())
+    rows = np.random.default_rng(0).permutation(len(index.pairs))[: 2 * SAMPLE]
+    corpus = index.question_vectors.reconstruct_batch(rows.astype(np.int64))
+    model, report = fit(embedder, corpus[:SAMPLE], corpus[SAMPLE:])
+    facts = {"date": date.today().isoformat(), "embedder": embedder.fingerprint, "corpus": index.manifest.corpus_digest}
+    SHIPPED.write_text(json.dumps({**model, "provenance": {**facts, **report}}) + "\n", "utf-8")
+    print(json.dumps(report, indent=2))
+
+
+def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The model and what it does on what it has not seen; `corpus` and `unseen` are (n, d) question vectors."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+
+    from rag.guard import red_flag
+
+    labelled = _rows("emergencies.jsonl")
+    held_out = [row for row in labelled if row["part"] == "held-out"]
+    labelled = [row for row in labelled if row["part"] != "held-out"]
+    uncovered = _rows("uncovered.jsonl")
+    known = embedder.encode([row["message"] for row in labelled])
+    other = embedder.encode([row["question"] for row in uncovered])
+    calibration = np.array([row["part"] == "calibration" for row in uncovered])
+    wanted = np.array([bool(row["category"]) for row in labelled])
+
+    x = np.vstack([known, other[calibration], corpus])
+    y = np.concatenate([wanted, np.zeros(int(calibration.sum()) + len(corpus), dtype=bool)])
+    weight = np.concatenate([np.ones(len(y) - len(corpus)), np.full(len(corpus), 0.1)])
+    folded = np.zeros(len(y))
+    for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(x, y):
+        part = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x[train], y[train], sample_weight=weight[train])
+        folded[test] = part.predict_proba(x[test])[:, 1]
+    on_uncovered = folded[len(known) : len(known) + int(calibration.sum())]
+    threshold = next(t for t in np.arange(0.3, 0.96, 0.05) if (on_uncovered > t).mean() <= MAX_FALSE_ALARMS)
+
+    model = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x, y, sample_weight=weight)
+
+    def alarms(vectors: np.ndarray) -> np.ndarray:
+        return model.predict_proba(vectors)[:, 1] > threshold
+
+    phrases = np.array([red_flag(row["message"]) is not None for row in held_out])
+    truth = np.array([bool(row["category"]) for row in held_out])
+    either = phrases | alarms(embedder.encode([row["message"] for row in held_out]))
+    report = {
+        "labelled": len(labelled),
+        "threshold": round(float(threshold), 2),
+        "cross_validated_recall": round(float((folded[: len(known)][wanted] > threshold).mean()), 3),
+        "cross_validated_false_alarms_hard": round(float((folded[: len(known)][~wanted] > threshold).mean()), 3),
+        "held_out": len(held_out),
+        "held_out_recall_phrases": round(float(phrases[truth].mean()), 3),
+        "held_out_recall_both": round(float(either[truth].mean()), 3),
+        "held_out_precision_both": round(float(truth[either].mean()), 3),
+        "false_alarms_corpus_questions": round(float(alarms(unseen).mean()), 4),
+        "false_alarms_uncovered_test": round(float(alarms(other[~calibration]).mean()), 4),
+    }
+    weights = [float(f"{value:.5g}") for value in model.coef_[0]]
+    return {"weights": weights, "bias": float(model.intercept_[0]), "threshold": float(threshold)}, report
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (QUESTIONS / name).read_text("utf-8").splitlines()]
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,56 @@
+"""The second look for emergencies: messages no phrase of `rag/redflags.toml` catches, but worded like one.
+
+A logistic model over the message's embedding. `python -m eval.alarm` fits it and writes `rag/alarm.json`. Phrases
+find what they name; this finds what they do not, and is silent with any embedder but the one it was fitted with.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.embedder import EmbedderLike
+from rag.guard import Notice
+
+SHIPPED = Path(__file__).with_name("alarm.json")
+MAX_WORDS = 60
+"""Words of a message that are read: a long one averages its alarm away, and phrases are looked for in all of it."""
+CATEGORY = "possible"
+NOTICE = (
+    "This may be an emergency. If someone is in danger now, call your local emergency number: 911 in the US, 112 in "
+    "Europe, 999 in the UK. For a poisoning or an overdose, call poison control (in the US 1-800-222-1222). If it is "
+    "about ending a life, call or text 988 in the US, or find a line at findahelpline.com. Do not wait for an "
+    "answer here."
+)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Weights of shape (d,), bias, and the probability past which the notice is shown."""
+
+    weights: np.ndarray
+    bias: float
+    threshold: float
+    embedder: str
+
+    @classmethod
+    def load(cls, path: Path = SHIPPED) -> Alarm:
+        """Read a fitted model."""
+        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return cls(np.array(data["weights"]), data["bias"], data["threshold"], data["provenance"]["embedder"])
+
+    def __call__(self, message: str, embedder: EmbedderLike) -> Notice | None:
+        """The notice if the message is worded like an emergency; None with another embedder than it was fitted with."""
+        if embedder.fingerprint != self.embedder:
+            return None
+        vector = embedder.encode([" ".join(message.split()[:MAX_WORDS])])[0]
+        return Notice(NOTICE, CATEGORY) if self.probability(vector) > self.threshold else None
+
+    def probability(self, vector: np.ndarray) -> float:
+        """How likely the message with this unit vector, (d,) float32, is an emergency, in 0..1."""
+        return 1 / (1 + math.exp(-float(vector @ self.weights) - self.bias))

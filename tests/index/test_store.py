@@ -144,7 +144,7 @@ def test_rows_that_do_not_fit_are_refused(copy: Path) -> None:
 @pytest.mark.parametrize("pointer", ["", "gen-nowhere\n", "../../etc\n"])
 def test_a_pointer_to_nowhere_is_refused(copy: Path, pointer: str) -> None:
     (copy / store.CURRENT).write_text(pointer)
-    with pytest.raises(UserError, match="no index there|damaged"):
+    with pytest.raises(UserError, match=r"no index there|damaged"):
         Index.open(copy)
 
 

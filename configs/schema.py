@@ -54,7 +54,7 @@ class Retriever(Section):
     question_weight: float = Field(0.5, ge=0)
     passage_weight: float = Field(0.5, ge=0)
     lexical_weight: float = Field(0.3, ge=0, description="of BM25 over the best passage's")
-    name_weight: float = Field(0.5, ge=0, description="of a topic's name or synonym in the question")
+    name_weight: float = Field(0.3, ge=0, description="of a topic's name or synonym in the question")
     parts: int = Field(8, ge=1, description="texts a long message is searched by: the whole and its sentences")
     per_page: int = Field(3, ge=1, description="passages of one page (URL) at most")
     near_duplicate: float = Field(0.9, gt=0, le=1, description="word-shingle overlap past which a passage is a repeat")

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("confidence.json")
 SCHEMA = 1
+STRENGTH = 5.0
+"""The weakest penalty (of 1, 5, 20, 60) at which every weight has the sign that its feature's meaning asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,6 @@ class Features:
     """Best likeness to a question that the corpus answers."""
     passage_cosine: float = 0.0
     """Best likeness to a passage (with its question)."""
-    agreement: float = 0.0
-    """Mean of the two likenesses of the one passage that is ranked first."""
     covered: float = 0.0
     """Share of the question's content words that the page holds."""
     titled: float = 0.0
@@ -50,7 +50,7 @@ class Features:
     """Rarity of the rarest content word that the page does not hold; 1: a word the corpus does not know."""
 
     def vector(self) -> np.ndarray:
-        """The features in the order of their fields, (8,) float64."""
+        """The features in the order of their fields, (7,) float64."""
         return np.array([getattr(self, field.name) for field in fields(self)], dtype=np.float64)
 
 
@@ -95,14 +95,15 @@ class Confidence:
     def check(self, embedder: str) -> bool:
         """Whether this model was fitted with the embedder of this fingerprint; logs it once a load if not."""
         known = str(self.provenance.get("embedder", ""))
-        if known.rsplit(":", 1)[0] != embedder.rsplit(":", 1)[0]:
-            log.info("the confidence was calibrated with another embedder (%s, not %s)", known, embedder)
+        # The last word names the weights, whichever way they were loaded.
+        if known.split()[-1:] != embedder.split()[-1:]:
+            log.warning("the confidence was calibrated with another embedder (%s, not %s)", known, embedder)
             return False
         return True
 
 
 def fit(
-    features: Sequence[Features], covered: Sequence[bool], strength: float = 1.0
+    features: Sequence[Features], covered: Sequence[bool], strength: float = STRENGTH
 ) -> tuple[tuple[float, ...], float]:
     """Weights and bias of an L2-regularised logistic regression; both classes count the same in all.
 

@@ -48,11 +48,11 @@ class Names:
 
     def __init__(self, pairs: Sequence[QAPair], hidden: frozenset[str] = frozenset()) -> None:
         """`hidden`: names (lower case) to leave out, for measuring what the rest can do."""
-        rows: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        rows: dict[tuple[str, ...], dict[int, None]] = defaultdict(dict)
         acronyms: set[tuple[str, ...]] = set()
         known: dict[str, tuple[str, ...]] = {}
         for row, pair in enumerate(pairs):
-            for name in {pair.focus, *pair.synonyms}:
+            for name in (pair.focus, *pair.synonyms):
                 if not name or name.lower() in hidden:
                     continue
                 key = known.get(name)
@@ -60,10 +60,10 @@ class Names:
                     key = known[name] = _key(name)
                 if not key or len(key) > MAX_NAME_WORDS or (len(key) == 1 and not _usable(name, key)):
                     continue
-                rows[key].append(row)
+                rows[key][row] = None
                 if len(key) == 1 and (len(key[0]) <= 2 or key[0] in _ORDINARY):
                     acronyms.add(key)
-        self._rows = {key: np.unique(np.array(found, dtype=np.int32)) for key, found in rows.items()}
+        self._rows = {key: np.fromiter(found, np.int32, len(found)) for key, found in rows.items()}
         self._cased = acronyms
         self._longest = max((len(key) for key in rows), default=0)
 

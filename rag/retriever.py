@@ -37,7 +37,7 @@ MAX_LEXICAL_TERMS = 48
 """Rarest words of a long message that BM25 looks for: the others move no ranking and cost time."""
 PER_NAME = 60
 """Passages that a topic's name alone brings in; more than this and the name is no topic but a theme."""
-RARE = 0.5
+RARE = 0.3
 """Weight past which a single word is a name and not a theme."""
 FEATURE_HITS = 3
 """Best passages whose pages are asked whether they hold the question's words."""
@@ -62,7 +62,6 @@ class HybridRetriever(BaseRetriever):
     def model_post_init(self, context: Any, /) -> None:
         """Prepare what every question needs: pages, word weights and names. A fraction of a second."""
         self._state = _State(self.index, self.hidden_names)
-        self._state.confidence.check(getattr(self.embedder, "fingerprint", ""))
 
     @classmethod
     def create(cls, index: Any, embedder: Any, settings: Retriever) -> HybridRetriever:
@@ -77,7 +76,7 @@ class HybridRetriever(BaseRetriever):
         """
         found, features = self.examine(question, k)
         hits = found.hits
-        return Retrieval(hits, self._state.confidence(features) if hits else 0.0, found.nearest)
+        return Retrieval(hits, self._confidence(features) if hits else 0.0, found.nearest)
 
     def examine(self, question: str, k: int | None = None) -> tuple[Retrieval, Features]:
         """As `retrieve`, with confidence 0 and the features that it would be computed from."""
@@ -93,6 +92,13 @@ class HybridRetriever(BaseRetriever):
         features = state.features(asked, scored, [int(scored.rows[at]) for at in rows[:FEATURE_HITS]])
         nearest = tuple(dict.fromkeys(hit.pair.title for hit in hits))[:3]
         return Retrieval(hits[:wanted], 0.0, nearest), features
+
+    @cached_property
+    def _confidence(self) -> Confidence:
+        # Loaded at the first question, so that calibration can examine questions before there is a model.
+        model = Confidence.load()
+        model.check(self.embedder.fingerprint)
+        return model
 
     def names_topic(self, question: str) -> bool:
         """Whether a topic's name, of more than one word or a rare one, stands in the question."""
@@ -229,7 +235,6 @@ class _State:
         self.index = index
         self.pair_of = np.asarray(index.pair_of)
         self.names = Names(index.pairs, hidden_names)
-        self.confidence = Confidence.load()
         pages: dict[object, int] = {}
         self.page_of = np.array([pages.setdefault(_page(pair), len(pages)) for pair in index.pairs], dtype=np.int32)
         # Passages lie in pair order, so those of a pair are a range.
@@ -288,7 +293,6 @@ class _State:
             titled = np.array([word in title for word in words], dtype=bool)
             every = {word for group in asked.words for word in group}
             own = Features(
-                agreement=float(scored.question[i] + scored.passage[i]) / 2,
                 covered=float(weights[held | titled].sum()) / total,
                 titled=float(weights[titled].sum()) / total,
                 title_asked=max(self._share(name, every) for name in names),
@@ -299,7 +303,6 @@ class _State:
         return Features(
             question_cosine=float(scored.question.max()),
             passage_cosine=float(scored.passage.max()),
-            agreement=best.agreement,
             covered=best.covered,
             titled=best.titled,
             title_asked=best.title_asked,

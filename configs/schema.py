@@ -100,6 +100,9 @@ class Answering(Section):
 
     mode: Mode = "base+rag"
     strict: bool = Field(False, description="drop unsupported sentences instead of marking them")
+    fallback_below: float = Field(
+        0.5, ge=0, le=1, description="share of supported words under which the sources are quoted instead"
+    )
     support_above: float = Field(
         0.6, ge=0, le=1, description="share of a sentence's content words its source must hold"
     )

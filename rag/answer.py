@@ -82,7 +82,7 @@ class Answer(BaseModel):
     notice: str = Field("", description="the emergency notice or the abstention sentence; shown first")
     nearest: tuple[str, ...] = Field((), description="on abstention: the nearest topics")
     confidence: float = Field(0.0, ge=0, le=1)
-    fallback: bool = Field(False, description="the draft had no supported sentence, so the sources are quoted instead")
+    fallback: bool = Field(False, description="too little of the draft was supported, so the sources are quoted instead")
     truncated: bool = Field(False, description="the generator reached its token limit")
     model: str = ""
     adapter: str = ""

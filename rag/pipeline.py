@@ -282,11 +282,17 @@ class _Run:
             yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="")
             return
         self._settle(draft, sources, last=True)
-        if sources and not any(sentence.supported for sentence in self.answer.sentences):
+        if sources and self._supported_share() < self.settings.fallback_below:
             self._update(fallback=True)
             yield self._quote(sources)
             return
         yield self._finish(draft="", sources=quote.highlights(self.answer.sentences, sources))
+
+    def _supported_share(self) -> float:
+        """Share of the answer's words that stand in supported sentences; -1 where there is none at all."""
+        words = [(len(sentence.text.split()), sentence.supported) for sentence in self.answer.sentences]
+        held = sum(count for count, supported in words if supported)
+        return held / sum(count for count, _ in words) if held else -1.0
 
     def _settle(self, draft: str, sources: tuple[Source, ...], last: bool = False) -> None:
         sentences = tuple(attribute(draft, sources, self.settings, question=self.question, complete=last))

@@ -96,6 +96,18 @@ def test_a_draft_without_support_gives_way_to_the_sources(tmp_path: Path) -> Non
     assert "uric acid" in answer.text
 
 
+def test_a_mostly_unsupported_draft_gives_way_too(tmp_path: Path) -> None:
+    says = (
+        "Drinking water helps to prevent attacks. " + "Bananas from Ecuador are yellow and trains leave at noon. " * 2
+    )
+    pipeline, _ = make(tmp_path, says)
+    assert pipeline.invoke("What is gout?").fallback
+    pipeline, _ = make(tmp_path, says, "answering.fallback_below=0.1")
+    answer = pipeline.invoke("What is gout?")
+    assert not answer.fallback
+    assert any(not sentence.supported and sentence.note for sentence in answer.sentences)
+
+
 def test_the_models_own_abstention_is_one(tmp_path: Path) -> None:
     pipeline, _ = make(tmp_path, ABSTENTION)
     answer = pipeline.invoke("What is gout?")

@@ -132,21 +132,22 @@ class Decoder:
         self, ids: Sequence[int], prefix: int, adapter: bool, context: Callable[[], AbstractContextManager[Any]]
     ) -> tuple[Any, int]:
         import torch
-        from transformers import DynamicCache
+
+        from rag.generators.slab import new_cache
 
         prefix = min(prefix, len(ids) - 1)
         if prefix <= 0:
-            return DynamicCache(), 0
+            return new_cache(), 0
         key = (adapter, tuple(ids[:prefix]))
         if key not in self._prefixes:
-            cache: Any = DynamicCache()
+            cache: Any = new_cache()
             with self._lock, torch.inference_mode(), context():
                 fresh = torch.tensor([list(ids[:prefix])], device=self.model.device)
                 self.model(fresh, past_key_values=cache, use_cache=True, logits_to_keep=1)
             while len(self._prefixes) >= self.PREFIXES:
                 self._prefixes.pop(next(iter(self._prefixes)))
             self._prefixes[key] = [(layer.keys, layer.values) for layer in cache.layers]
-        cache = DynamicCache()
+        cache = new_cache()
         with torch.inference_mode():
             for number, (keys, values) in enumerate(self._prefixes[key]):
                 cache.update(keys, values, number)

@@ -125,7 +125,7 @@ class Chat:
         tokens: int,
         heat: float,
     ) -> Iterator[tuple[str, str, str, Turn, bool]]:
-        """Answer in snapshots: conversation id, earlier turns and this turn as HTML, the turn, whether it is the last."""
+        """Snapshots: conversation id, earlier turns and this turn as HTML, the turn, whether it is the last."""
         found = valid_id(conversation)
         earlier = "".join(render.turn(item) for item in self.history.turns(found))
         key = new_key()

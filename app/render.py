@@ -60,7 +60,7 @@ def body(answer: Answer, key: str, live: bool) -> str:
     parts = [status(answer, live)]
     if answer.status == "abstained":
         parts.append(abstention(answer))
-    parts += [f'<p class="mc-note">{escape(note)}</p>' for note in notes(answer, live)]
+    parts += [f'<p class="mc-note">{escape(note)}</p>' for note in notes(answer)]
     if any(source.demonstration for source in answer.sources) and answer.sentences:
         parts.append(f'<p class="mc-demo">{escape(DEMONSTRATION)}</p>')
     if answer.sentences or answer.draft:
@@ -68,6 +68,11 @@ def body(answer: Answer, key: str, live: bool) -> str:
     elif live:
         parts.append('<div class="mc-progress" aria-hidden="true"></div>')
     if not live:
+        if answer.truncated and not answer.fallback and answer.sentences:
+            parts.append(
+                '<p class="mc-cut">The answer reached its length limit and ends early. '
+                "Raise the limit under Answer settings to read more.</p>"
+            )
         parts.append(legend(answer))
         parts.append(f'<p class="mc-times">{escape(times(answer))}</p>')
         parts.append(f'<p class="mc-disclaimer">{escape(answer.disclaimer)}</p>')
@@ -128,7 +133,7 @@ def ask_button(question: str, label: str | None = None) -> str:
     return f'<button type="button" class="mc-ask" data-ask="{escape(question)}">{escape(label or question)}</button>'
 
 
-def notes(answer: Answer, live: bool) -> list[str]:
+def notes(answer: Answer) -> list[str]:
     """What the reader should know before the text."""
     if answer.status == "abstained":
         return []
@@ -140,8 +145,6 @@ def notes(answer: Answer, live: bool) -> list[str]:
         )
     if answer.fallback:
         result.append("The model's own wording could not be traced to the sources, so the sources are quoted instead.")
-    if answer.truncated and not live:
-        result.append("The answer reached its length limit. Raise the limit under Answer settings to read more.")
     return result
 
 
@@ -291,7 +294,7 @@ def legend(answer: Answer) -> str:
     if any(item.supported and item.quoted for item in answer.sentences):
         parts.append("“In quotation marks”: the source's own words.")
     if any(item.supported and not item.quoted for item in answer.sentences):
-        parts.append("Without them: the model's words, which the numbered source supports.")
+        parts.append("Without quotation marks: the model's words, which the numbered source supports.")
     if answer.sources and any(not item.supported for item in answer.sentences):
         parts.append("Wavy line and ⚠: the model's words, which no source supports.")
     return f'<p class="mc-legend">{escape(" ".join(parts))}</p>' if parts else ""

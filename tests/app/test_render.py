@@ -211,3 +211,9 @@ def test_highlights_never_change_the_words(text: str, cuts: list[tuple[int, int]
 
 def test_a_very_long_question_is_shown_short() -> None:
     assert len(render.shortened("q" * 100_000)) < 700
+
+
+def test_an_answer_cut_at_its_limit_says_so_after_the_text() -> None:
+    text = shown(fakes.ANSWERED.model_copy(update={"truncated": True})).text
+    assert text.index("outgrow it") < text.index("length limit")
+    assert "length limit" not in shown(fakes.ANSWERED).text

@@ -127,14 +127,14 @@ def outside(url: str) -> bool:
     return parts.scheme not in ("data", "blob") and parts.hostname not in ("127.0.0.1", "localhost")
 
 
-def ask(page: Any, question: str, wait: bool = True) -> None:
+def ask(page: Any, question: str, wait: bool = True, timeout: int = 120_000) -> None:
     page.fill("#mc-box textarea", question)
     page.keyboard.press("Enter")
     if wait:
-        done(page, question)
+        done(page, question, timeout)
 
 
-def done(page: Any, question: str, timeout: int = 60_000) -> None:
+def done(page: Any, question: str, timeout: int = 120_000) -> None:
     page.wait_for_function(
         "q => { const turn = document.querySelector('#mc-now .mc-turn');"
         "return turn && turn.getAttribute('aria-busy') === 'false' && turn.innerText.includes(q) }",

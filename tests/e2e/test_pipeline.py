@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,7 +156,9 @@ def test_the_command_line(pipeline: Pipeline, tmp_path: Path) -> None:
 
     file = tmp_path / "questions.txt"
     file.write_text("What is gout?\n\n???\nWhat is the capital of France?\n", "utf-8")
-    many = subprocess.run([*base, "--file", str(file), "--jsonl"], cwd=ROOT, capture_output=True, text=True, check=False)
+    many = subprocess.run(
+        [*base, "--file", str(file), "--jsonl"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     rows = [json.loads(line) for line in many.stdout.splitlines()]
     assert [row.get("status", "error") for row in rows] == ["answered", "error", "abstained"]
     assert many.returncode == 2
@@ -163,22 +166,20 @@ def test_the_command_line(pipeline: Pipeline, tmp_path: Path) -> None:
 
 
 @pytest.mark.medquad
-def test_a_slice_of_medquad_end_to_end(
-    weights: None, medquad: Path, model_cache: Path, tmp_path: Path
-) -> None:
+def test_a_slice_of_medquad_end_to_end(weights: None, medquad: Path, model_cache: Path, tmp_path: Path) -> None:
     """A MedQuAD question has its own NIH page as source [1], and citations hold on real text."""
     profile, _ = load("embedded")
     corpus = load_corpus([str(medquad)], Cleaning())
-    kept = [pair for pair in corpus.pairs if pair.source == "NHLBI"]
-    from dataclasses import replace
-
+    asked = ("pernicious anemia", "angina", "sarcoidosis")
+    nhlbi = [pair for pair in corpus.pairs if pair.source == "NHLBI"]
+    kept = [pair for n, pair in enumerate(nhlbi) if pair.focus.lower() in asked or n % 10 == 0]
     folder = tmp_path / "slice"
     build(replace(corpus, pairs=kept), folder, profile.passages, Embedder(profile.embedder), profile.index)
     real = Pipeline.open(profile, folder, model_cache)
-    for focus in ("Pernicious Anemia", "Angina", "Sarcoidosis"):
-        answer = real.invoke(f"What are the symptoms of {focus}?", max_new_tokens=96)
+    for focus in asked:
+        answer = real.invoke(f"What are the symptoms of {focus}?", max_new_tokens=64)
         assert answer.status == "answered"
-        assert answer.sources[0].title.lower() == focus.lower()
+        assert answer.sources[0].title.lower() == focus
         assert answer.sources[0].url.startswith("http")
         assert "Heart, Lung" in answer.sources[0].institute
         check_citations(answer)

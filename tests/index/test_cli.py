@@ -1,0 +1,97 @@
+"""`python -m index` as a person uses it. Mistakes and help texts are in `tests/test_commands.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs import load
+from configs.schema import Cleaning
+from index import store
+from index.build import build, config_hash
+from index.sources import load_corpus
+from tests.fakes import FakeEmbedder
+from tests.index.killed import CUTTING
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def command(*words: str, data: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PROFILE": "embedded", "MEDCITE_DATA": str(data)}
+    return subprocess.run(
+        [sys.executable, "-m", "index", *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with an index of the starter corpus, made with a fake embedder and the profile's settings."""
+    folder = tmp_path_factory.mktemp("data")
+    profile, _ = load("embedded")
+    config = config_hash(profile.passages, profile.embedder, profile.index)
+    corpus = load_corpus(["starter"], Cleaning())
+    build(corpus, folder / "index", CUTTING, FakeEmbedder(), profile.index, config=config)
+    return folder
+
+
+def test_verify_and_info(data: Path) -> None:
+    assert "whole;" in command("verify", data=data).stdout
+    info = json.loads(command("info", data=data).stdout)
+    assert info["corpus_name"] == "starter"
+    assert info["demonstration"] == info["pairs"] > 0
+
+
+def test_verify_names_a_damaged_file(data: Path) -> None:
+    file = store.read_manifest(data / "index")[1] / store.PASSAGES
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b"?")
+    try:
+        found = command("verify", data=data)
+        assert found.returncode == 2
+        assert store.PASSAGES in found.stderr
+    finally:
+        file.write_bytes(content)
+
+
+def test_nothing_changed_is_seen_without_torch(data: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['index', 'build', '--corpus', 'starter']\n"
+        "from index.__main__ import main\n"
+        "assert main() == 0\n"
+        "sys.exit(sorted({'torch', 'transformers', 'faiss', 'sentence_transformers'} & set(sys.modules)) or 0)\n"
+    )
+    before = (data / "index" / store.CURRENT).read_text()
+    env = {**os.environ, "PROFILE": "embedded", "MEDCITE_DATA": str(data)}
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert "up to date" in found.stderr
+    assert (data / "index" / store.CURRENT).read_text() == before
+
+
+@pytest.mark.weights
+def test_an_index_of_another_embedder_is_not_searched(weights: None, data: Path) -> None:
+    found = command("search", "What is gout?", data=data)
+    assert found.returncode == 2
+    assert "another embedder" in found.stderr
+
+
+@pytest.mark.weights
+def test_build_then_search(weights: None, tmp_path: Path) -> None:
+    built = command("build", "--corpus", "starter", data=tmp_path)
+    assert built.returncode == 0, built.stderr
+    assert "embedding:" in built.stderr, "progress is plain lines in a log"
+    assert "demonstration text, not from NIH" in built.stderr
+    found = command("search", "What are the symptoms of asthma?", "-k", "3", "--json", data=tmp_path)
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [row["rank"] for row in rows] == [1, 2, 3]
+    assert "asthma" in rows[0]["title"].lower()
+    assert all(row["demonstration"] and row["text"] for row in rows)
+    plain = command("search", "What", "is", "asthma?", "-k", "1", data=tmp_path).stdout
+    assert "demonstration text" in plain
+    assert "cosine" in plain

@@ -20,6 +20,8 @@ from index.corpus import QAPair
 MAX_NAME_WORDS = 12
 _WORD = re.compile(r"[^\W_]+")
 _stemmer = Stemmer.Stemmer("english")
+_THEMES = frozenset({("side", "effect"), ("safeti",), ("medicin",), ("advers", "effect"), ("inform",)})
+"""Pages about these exist, but in a question they say what is asked of something else."""
 _ORDINARY = frozenset(
     """
     a an and are as at be by can do for from has he her his how i if in is it me my no not of on or our she so the
@@ -58,7 +60,7 @@ class Names:
                 key = known.get(name)
                 if key is None:
                     key = known[name] = _key(name)
-                if not key or len(key) > MAX_NAME_WORDS or (len(key) == 1 and not _usable(name, key)):
+                if not key or len(key) > MAX_NAME_WORDS or not _usable(name, key):
                     continue
                 rows[key][row] = None
                 if len(key) == 1 and (len(key[0]) <= 2 or key[0] in _ORDINARY):
@@ -92,6 +94,13 @@ def _key(name: str) -> tuple[str, ...]:
     return tuple(_stem(word.lower()) for word in _WORD.findall(name))
 
 
+def theme(name: str) -> bool:
+    """Whether a name says what is asked rather than what about, as the "side effects" of a page on drug reactions."""
+    return _key(name) in _THEMES
+
+
 def _usable(name: str, key: tuple[str, ...]) -> bool:
     """A one-word name that is an everyday word says nothing, unless it is written in capitals (an acronym)."""
+    if len(key) > 1 or key in _THEMES:
+        return key not in _THEMES
     return len(key[0]) > 1 and not key[0].isdigit() and (key[0] not in _ORDINARY or name.isupper())

@@ -27,7 +27,7 @@ from configs.schema import Retriever
 from index.corpus import QAPair
 from index.lexical import tokenise
 from rag.confidence import Confidence, Features
-from rag.names import Names
+from rag.names import Names, theme
 from rag.question import parts
 from rag.retrieval import Hit, Retrieval
 
@@ -280,35 +280,32 @@ class _State:
         if not rows:
             return Features()
         at = {int(row): i for i, row in enumerate(scored.rows)}
-        best = Features()
+        best, best_held = Features(), -1.0
         for row in rows:
             i = at[row]
             pair = self.index.pairs[int(scored.pairs[i])]
             part = int(scored.part[i])
             words, weights = asked.words[part], asked.weights[part]
             total = float(weights.sum()) or 1.0
-            held = self._held(words, int(self.page_of[scored.pairs[i]]))
-            names = [set(name) for name in tokenise([pair.title, *pair.synonyms])]
+            # A synonym such as "side effects" says nothing of what is asked about.
+            names = [set(name) for name in tokenise([pair.title, *(n for n in pair.synonyms if not theme(n))])]
             title = set().union(*names, tokenise([pair.question])[0])
             titled = np.array([word in title for word in words], dtype=bool)
+            held = titled | self._held(words, int(self.page_of[scored.pairs[i]]))
             every = {word for group in asked.words for word in group}
-            own = Features(
-                covered=float(weights[held | titled].sum()) / total,
-                titled=float(weights[titled].sum()) / total,
-                title_asked=max(self._share(name, every) for name in names),
-                missing=float(weights[~(held | titled)].max(initial=0.0)),
-            )
-            if row == rows[0] or own.covered + own.title_asked > best.covered + best.title_asked:
-                best = own
-        return Features(
-            question_cosine=float(scored.question.max()),
-            passage_cosine=float(scored.passage.max()),
-            covered=best.covered,
-            titled=best.titled,
-            title_asked=best.title_asked,
-            named=asked.named,
-            missing=best.missing,
-        )
+            asks = max(self._share(name, every) for name in names)
+            share = float(weights[held].sum()) / total + asks
+            if share > best_held:
+                best_held = share
+                best = Features(
+                    question_cosine=float(scored.question.max()),
+                    passage_cosine=float(scored.passage.max()),
+                    titled=float(weights[titled].sum()) / total,
+                    title_asked=asks,
+                    named=asked.named,
+                    missing=float(weights[~held].max(initial=0.0)) / total,
+                )
+        return best
 
     def _held(self, words: list[str], page: int) -> np.ndarray:
         """Which words any passage of the page holds, (n_words,) bool."""

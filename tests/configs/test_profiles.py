@@ -39,7 +39,8 @@ def test_auto_follows_cuda_and_says_why(monkeypatch: pytest.MonkeyPatch, cuda: b
 
 
 def test_overrides_are_typed() -> None:
-    profile, _ = load("embedded", ["generator.max_new_tokens=64", "answering.strict=true", "generator.adapter=some/dir"])
+    given = ["generator.max_new_tokens=64", "answering.strict=true", "generator.adapter=some/dir"]
+    profile, _ = load("embedded", given)
     assert profile.generator.max_new_tokens == 64
     assert profile.answering.strict is True
     assert profile.generator.adapter == "some/dir"

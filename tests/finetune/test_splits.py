@@ -127,9 +127,8 @@ def test_a_pair_that_the_splits_do_not_know() -> None:
 
 @pytest.mark.medquad
 def test_nothing_crosses_on_the_whole_of_medquad(medquad: Path) -> None:
-    from index.sources import load_corpus
-
     from configs.schema import Cleaning
+    from index.sources import load_corpus
 
     pairs = load_corpus([str(medquad)], Cleaning()).pairs
     splits = make(pairs, "medquad", seed=0)

@@ -81,7 +81,9 @@ class Generator(Section):
     gguf_file: str | None = Field(None, description="weights inside the model folder, where they are GGUF")
     adapter: str | None = Field(None, description="folder or hub id of a LoRA adapter")
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"] = Field(
-        "auto", description="auto: bf16 where the hardware multiplies it, else fp16 on CUDA, fp32 on a CPU"
+        "auto",
+        description="auto: bf16 where the hardware multiplies it, else fp16 on CUDA, fp32 on a CPU; "
+        "int8 on a CPU: as auto, with int8 weights for decoding",
     )
     cuda_precision: Literal["bf16", "fp16", "int8", "nf4"] | None = Field(
         None, description="taken instead of precision where CUDA is found"

@@ -23,7 +23,7 @@ def load(section: Generator, cache: Path) -> tuple[Any, Any]:
     import transformers
 
     place = locate(section, cache)
-    options = _precision(section, torch)
+    options, packed = _precision(section, torch)
     try:
         with _quiet(transformers):
             tokenizer = transformers.AutoTokenizer.from_pretrained(place)
@@ -34,6 +34,10 @@ def load(section: Generator, cache: Path) -> tuple[Any, Any]:
             model = transformers.AutoModelForCausalLM.from_pretrained(place, **options)
             if section.adapter:
                 model = _with_adapter(model, section.adapter)
+        if packed:
+            from rag.generators.packed import pack
+
+            pack(model)
     except OSError as error:
         raise _missing(section.model, error) from None
     except ImportError as error:
@@ -60,37 +64,37 @@ def locate(section: Generator, cache: Path) -> str:
     return place
 
 
-def _precision(section: Generator, torch: Any) -> dict[str, Any]:
+def _precision(section: Generator, torch: Any) -> tuple[dict[str, Any], bool]:
+    """Options for `from_pretrained`, and whether decoding gets int8 copies of the weights (on a CPU)."""
     cuda = torch.cuda.is_available()
     precision: str = section.cuda_precision if cuda and section.cuda_precision else section.precision
-    if precision == "auto":
-        precision = _best(torch, cuda)
+    types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     options: dict[str, Any] = {"device_map": {"": 0}} if cuda else {}
-    if precision in ("nf4", "int8"):
-        if not cuda:
-            raise UserError(
-                f"generator.precision={precision} needs a CUDA GPU, and none was found; "
-                "use generator.precision=auto, or PROFILE=embedded"
-            )
-        try:
-            import bitsandbytes  # noqa: F401
-        except ImportError:
-            raise UserError(
-                f"generator.precision={precision} needs bitsandbytes; pip install 'medcite[cuda]'"
-            ) from None
-        from transformers import BitsAndBytesConfig
-
-        compute = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        four = precision == "nf4"
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=four,
-            load_in_8bit=not four,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=four,
-            bnb_4bit_compute_dtype=compute,
+    if precision == "auto" or (precision == "int8" and not cuda):
+        return options | {"dtype": types[_best(torch, cuda)]}, precision == "int8"
+    if precision not in ("nf4", "int8"):
+        return options | {"dtype": types[precision]}, False
+    if not cuda:
+        raise UserError(
+            f"generator.precision={precision} needs a CUDA GPU, and none was found; "
+            "use generator.precision=auto or int8, or PROFILE=embedded"
         )
-        return options | {"dtype": compute}
-    return options | {"dtype": {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]}
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        raise UserError(f"generator.precision={precision} needs bitsandbytes; pip install 'medcite[cuda]'") from None
+    from transformers import BitsAndBytesConfig
+
+    compute = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    four = precision == "nf4"
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=four,
+        load_in_8bit=not four,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=four,
+        bnb_4bit_compute_dtype=compute,
+    )
+    return options | {"dtype": compute, "quantization_config": quantization}, False
 
 
 def _best(torch: Any, cuda: bool) -> str:

@@ -86,7 +86,7 @@ class HybridRetriever(BaseRetriever):
             return Retrieval((), 0.0, ()), Features()
         state = self._state
         with _one_thread():
-            asked = _Asked(texts, self.embedder.encode(texts), state)
+            asked = _Asked(texts, self._embed(texts), state)
             scored = self._score(asked)
         rows = self._pick(scored, max(wanted, FEATURE_HITS))
         hits = tuple(self._hit(scored, at) for at in rows)
@@ -107,6 +107,12 @@ class HybridRetriever(BaseRetriever):
             if len(found.words) > 1 or self._state.weight(found.words[0]) > RARE:
                 return True
         return False
+
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        """Vectors of the texts; the whole of a long message apart, so that its parts are not padded to its length."""
+        if len(texts) <= 3:
+            return np.asarray(self.embedder.encode(texts))
+        return np.vstack([self.embedder.encode(texts[:1]), self.embedder.encode(texts[1:])])
 
     def _score(self, asked: _Asked) -> _Scored:
         """Score every passage that any ranking proposes."""

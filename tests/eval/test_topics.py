@@ -1,0 +1,65 @@
+"""Reworded questions and what counts as the right topic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from configs.schema import Cleaning
+from eval import topics
+from eval.stats import share, wilson
+from finetune.splits import normalise
+from index.corpus import QAPair
+from index.sources import load_corpus
+
+
+def page(n: int, question: str, focus: str, synonyms: tuple[str, ...] = (), cuis: tuple[str, ...] = ()) -> QAPair:
+    return QAPair(f"p{n}", question, "a", collection="c", document=str(n), focus=focus, synonyms=synonyms, cuis=cuis)
+
+
+PAIRS = [
+    page(0, "What causes Dengue ?", "Dengue", ("Break-bone fever", "Dengue fever", "Fever X")),
+    page(1, "What causes Scurvy ?", "Scurvy", ("Fever X",)),
+    page(2, "How is gout treated?", "Gout", (), ("C1",)),
+    page(3, "What is podagra?", "Podagra", (), ("C1",)),
+    page(4, "what is GOUT", "gout."),
+]
+
+
+def test_reworded_leaves_the_focus_out() -> None:
+    found = topics.reworded(PAIRS, range(5), 10)
+    assert [(asked.question, asked.row, asked.synonym) for asked in found] == [
+        ("What causes Break-bone fever ?", 0, "Break-bone fever")
+    ]
+
+
+def test_topics_and_concepts() -> None:
+    assert topics.same_topic(PAIRS[2], PAIRS[4])
+    assert not topics.same_topic(PAIRS[2], PAIRS[3])
+    assert topics.same_concept(PAIRS[2], PAIRS[3])
+    assert not topics.same_concept(PAIRS[0], PAIRS[1])
+
+
+def test_own_draws_the_same_every_time() -> None:
+    assert topics.own(PAIRS, range(5), 3) == topics.own(PAIRS, [4, 3, 2, 1, 0], 3)
+    assert topics.own(PAIRS, range(5), 3) != topics.own(PAIRS, range(5), 3, seed=1)
+
+
+def test_wilson_interval() -> None:
+    # Values of R's prop.test(34, 39, correct = FALSE).
+    low, high = wilson(34, 39)
+    assert (low, high) == (pytest.approx(0.733, abs=5e-4), pytest.approx(0.944, abs=5e-4))
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert share([True, False, True, True]) == {"n": 4, "share": 0.75, "low": 0.301, "high": 0.954}
+
+
+@pytest.mark.medquad
+def test_reworded_on_medquad(medquad: Path) -> None:
+    pairs = load_corpus([str(medquad)], Cleaning()).pairs
+    found = topics.reworded(pairs, range(len(pairs)), 500)
+    assert len(found) == 500
+    for asked in found:
+        assert f" {normalise(pairs[asked.row].focus)} " not in f" {normalise(asked.question)} "
+        assert asked.synonym in pairs[asked.row].synonyms
+        assert asked.synonym in asked.question

@@ -21,6 +21,7 @@ def load(section: Generator, cache: Path) -> tuple[Any, Any]:
     """
     import torch
     import transformers
+    from safetensors import SafetensorError
 
     place = locate(section, cache)
     options, packed = _precision(section, torch)
@@ -42,7 +43,7 @@ def load(section: Generator, cache: Path) -> tuple[Any, Any]:
         raise _missing(section.model, error) from None
     except ImportError as error:
         raise UserError(f"{section.model}: {error}") from None
-    except ValueError as error:
+    except (ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{section.model}: cannot be loaded as a language model: {_line(error)}") from None
     return model.eval(), tokenizer
 

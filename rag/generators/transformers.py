@@ -57,6 +57,7 @@ class TransformersChat(BaseChatModel):
     max_tokens: int | None = Field(None, ge=1, description="LangChain's name for max_new_tokens")
     temperature: float | None = Field(None, ge=0, le=2)
     stop: list[str] | None = None
+    streaming: bool = Field(True, description="LangChain's switch; the model streams either way")
     _loaded: _Loaded | None = PrivateAttr(None)
     _loading: Any = PrivateAttr(default_factory=threading.Lock)
 

@@ -1,0 +1,142 @@
+"""The `tinyllama` profile's generator on a two-layer random cut of TinyLlama's shape, with its real tokenizer.
+
+The weights of TinyLlama are not where the tests run; its code path, template and ends are.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+from configs import load
+from configs.schema import Profile
+from index.corpus import QAPair
+from index.passages import Passage
+from rag.generators.transformers import TransformersChat
+from rag.prompt import SYSTEM, build
+from rag.retrieval import Hit
+from tests.rag.tiny import save_adapter
+
+pytestmark = pytest.mark.medquad
+
+
+@pytest.fixture(scope="module")
+def folder(tinyllama_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cut of TinyLlama: every width its own, two layers of 22."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=32000,
+        hidden_size=2048,
+        intermediate_size=5632,
+        num_hidden_layers=2,
+        num_attention_heads=32,
+        num_key_value_heads=4,
+        max_position_embeddings=2048,
+        rms_norm_eps=1e-5,
+        bos_token_id=1,
+        eos_token_id=2,
+        tie_word_embeddings=False,
+    )
+    place = tmp_path_factory.mktemp("tinyllama-cut")
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(place)
+    AutoTokenizer.from_pretrained(tinyllama_tokenizer).save_pretrained(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def profile(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Profile:
+    """The shipped profile with its model and an adapter named by override."""
+    adapter = save_adapter(folder, tmp_path_factory.mktemp("adapter"), ("q_proj", "v_proj"))
+    return load("tinyllama", [f"generator.model={folder}", f"generator.adapter={adapter}"])[0]
+
+
+@pytest.fixture(scope="module")
+def chat(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> TransformersChat:
+    return TransformersChat.load(profile.generator, tmp_path_factory.mktemp("weights"))
+
+
+def hits(count: int, sentences: int) -> list[Hit]:
+    made = []
+    for row in range(count):
+        text = " ".join(f"Sentence {n} of page {row} tells of gout, a painful arthritis." for n in range(sentences))
+        pair = QAPair(id=f"p{row}", question="What is gout?", answer=text, focus="Gout", source="NIDDK")
+        made.append(Hit(row, Passage(f"p{row}.0", row, 0, 0, len(text), text), pair, 1.0, 0.5, 0.5, 1.0))
+    return made
+
+
+def test_the_prompt_is_tinyllamas_template_to_the_letter(chat: TransformersChat) -> None:
+    text = chat.render(
+        [SystemMessage("Be brief."), HumanMessage("What is gout?"), AIMessage("Arthritis."), HumanMessage("More?")]
+    )
+    assert text == (
+        "<|system|>\nBe brief.</s>\n<|user|>\nWhat is gout?</s>\n<|assistant|>\nArthritis.</s>\n"
+        "<|user|>\nMore?</s>\n<|assistant|>\n"
+    )
+    ids = chat.encode([SystemMessage("Be brief."), HumanMessage("What is gout?")])
+    assert ids.count(2) == 2, "each turn ends with the control token </s>, not with its letters"
+
+
+def test_a_full_prompt_fits_the_window(chat: TransformersChat, profile: Profile) -> None:
+    built = build("What is gout?", hits(5, 40), chat.count_tokens, profile.prompt)
+    size = chat.count_tokens(built.messages)
+    assert profile.prompt.max_tokens - 60 < size <= profile.prompt.max_tokens
+    assert chat.render(built.messages).startswith(f"<|system|>\n{SYSTEM}</s>\n<|user|>\n[1] Gout (")
+    assert size + profile.generator.max_new_tokens <= profile.generator.context_tokens
+
+
+def test_it_streams_with_usage_and_a_reason(chat: TransformersChat, profile: Profile) -> None:
+    messages = build("What is gout?", hits(2, 4), chat.count_tokens, profile.prompt).messages
+    chunks = list(chat.stream(messages, max_new_tokens=12, min_new_tokens=12))
+    assert len(chunks) > 2
+    assert chunks[-1].usage_metadata is not None
+    assert chunks[-1].usage_metadata["output_tokens"] == 12
+    assert chunks[-1].response_metadata["finish_reason"] == "length"
+    assert (
+        "".join(str(chunk.content) for chunk in chunks)
+        == chat.invoke(messages, max_new_tokens=12, min_new_tokens=12).content
+    )
+
+
+def test_the_adapter_changes_the_logits_and_can_be_off(chat: TransformersChat, folder: Path) -> None:
+    import torch
+
+    ids = torch.tensor([chat.encode([HumanMessage("What is gout?")])])
+    model = chat.loaded.model
+    with torch.inference_mode():
+        tuned = model(ids).logits
+        with model.disable_adapter():
+            base = model(ids).logits
+    assert not torch.allclose(tuned, base, atol=1e-3)
+    plain = TransformersChat.load(chat.section.model_copy(update={"adapter": None}), folder)
+    with torch.inference_mode():
+        assert torch.allclose(plain.loaded.model(ids).logits, base)
+
+
+def test_it_ends_where_pad_and_end_are_one_token(chat: TransformersChat) -> None:
+    """TinyLlama pads with </s>: an end must still be an end, and the </s> inside the prompt must still be read."""
+    loaded = chat.loaded
+    assert loaded.tokenizer.pad_token == loaded.tokenizer.eos_token == "</s>"
+    assert loaded.stops == {2}
+    messages = [HumanMessage("What is gout?")]
+    bias = loaded.model.get_output_embeddings()
+    hook = bias.register_forward_hook(lambda _m, _i, out: _favour(out))
+    try:
+        said = chat.invoke(messages, max_new_tokens=12)
+    finally:
+        hook.remove()
+    assert said.response_metadata["finish_reason"] == "stop"
+    assert said.usage_metadata is not None
+    assert said.usage_metadata["output_tokens"] == 1
+    assert said.content == ""
+
+
+def _favour(logits):  # type: ignore[no-untyped-def]
+    logits = logits.clone()
+    logits[..., 2] = math.inf
+    return logits

@@ -86,15 +86,17 @@ class Decoder:
         sampling: Sampling,
         adapter: bool,
         counts: Counts | None = None,
+        lookup: int | None = None,
     ) -> Iterator[list[int]]:
         """Yield each step's new token ids, at most `limit` in all; the last is in `stops` if one was reached.
 
         `ids` are the prompt's tokens, of which the first `prefix` are shared by many prompts; `adapter`
-        says whether a LoRA adapter that the model has takes part.
+        says whether a LoRA adapter that the model has takes part; `lookup` is the decoder's own unless given.
         """
         import torch
 
         counts = counts if counts is not None else Counts()
+        lookup = self.lookup if lookup is None else lookup
         context: Callable[[], AbstractContextManager[Any]] = nullcontext
         if not adapter and hasattr(self.model, "disable_adapter"):
             context = self.model.disable_adapter
@@ -126,7 +128,7 @@ class Decoder:
             yield new
             if new[-1] in stops:
                 return
-            draft = guess(known, min(self.lookup, limit - (len(known) - prompt) - 1))
+            draft = guess(known, min(lookup, limit - (len(known) - prompt) - 1))
 
     def _start(
         self, ids: Sequence[int], prefix: int, adapter: bool, context: Callable[[], AbstractContextManager[Any]]

@@ -148,7 +148,7 @@ class TransformersChat(BaseChatModel):
         counts, new, text = Counts(), [], _Text(self.loaded.tokenizer, stop or self.stop or [])
         for ids in self.loaded.decoder.run(
             prompt,
-            prefix=self._head(messages, prompt),
+            prefix=self.head(messages, prompt),
             limit=min(limit, room),
             stops=self.loaded.stops,
             sampling=sampling,
@@ -204,7 +204,7 @@ class TransformersChat(BaseChatModel):
             min_new_tokens=value("min_new_tokens", 0),
         )
 
-    def _head(self, messages: Sequence[BaseMessage], prompt: list[int]) -> int:
+    def head(self, messages: Sequence[BaseMessage], prompt: list[int]) -> int:
         """How many of the prompt's tokens are its system message's alone, so that their cache serves others."""
         from langchain_core.messages import HumanMessage
 

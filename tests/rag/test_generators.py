@@ -49,16 +49,9 @@ def tuned(section: Generator, adapter: Path, tmp_path_factory: pytest.TempPathFa
     return TransformersChat.load(given, tmp_path_factory.mktemp("weights"))
 
 
-def tokens(
-    chat: TransformersChat, ids: list[int], limit: int = 60, lookup: int | None = None, **kwargs: Any
-) -> list[int]:
-    decoder = chat.loaded.decoder
-    before, decoder.lookup = decoder.lookup, decoder.lookup if lookup is None else lookup
+def tokens(chat: TransformersChat, ids: list[int], limit: int = 60, **kwargs: Any) -> list[int]:
     given = {"prefix": 0, "stops": chat.loaded.stops, "sampling": Sampling(), "adapter": True} | kwargs
-    try:
-        return [token for step in decoder.run(ids, limit=limit, **given) for token in step]
-    finally:
-        decoder.lookup = before
+    return [token for step in chat.loaded.decoder.run(ids, limit=limit, **given) for token in step]
 
 
 def reference(chat: TransformersChat, ids: list[int], limit: int = 60, **kwargs: Any) -> list[int]:
@@ -101,7 +94,7 @@ def test_a_repetition_penalty_is_what_transformers_makes_of_it(chat: Transformer
 
 def test_a_cached_system_prompt_changes_nothing_and_history_does_not_show(chat: TransformersChat) -> None:
     ids = chat.encode(ASK)
-    head = chat._head(ASK, ids)
+    head = chat.head(ASK, ids)
     text = chat.loaded.tokenizer.decode(ids[:head])
     assert text.startswith("<|im_start|>system\nAnswer the health question.<|im_end|>\n<|im_start|>user")
     assert "Gout" not in text

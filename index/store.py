@@ -100,22 +100,33 @@ class Index:
     @classmethod
     def open(cls, folder: Path) -> Index:
         """Open the index in `folder`. Raises UserError where there is none, or it is of another schema or damaged."""
+        while True:
+            manifest, place = read_manifest(folder)
+            try:
+                return cls._open(folder, manifest, place)
+            except UserError:
+                if place == read_manifest(folder)[1]:
+                    raise
+                # A build put another generation in use and removed this one while it was being opened.
+
+    @classmethod
+    def _open(cls, folder: Path, manifest: Manifest, place: Path) -> Index:
         import pyarrow.parquet as pq
 
         from index import vectors
         from index.lexical import Lexical
 
-        manifest, place = read_manifest(folder)
         check_sizes(manifest, place)
         try:
-            pairs = pq.read_table(place / PAIRS)
-            passages = pq.read_table(place / PASSAGES)
+            # Not `read_table` nor `to_numpy`, which import pandas: half of the time that opening would take.
+            pairs = pq.ParquetFile(place / PAIRS).read()
+            passages = pq.ParquetFile(place / PASSAGES).read()
             index = cls(
                 folder,
                 manifest,
                 Rows(pairs, QAPair),
                 Rows(passages, Passage),
-                passages["pair"].to_numpy().astype(np.int32),
+                np.from_dlpack(passages["pair"].combine_chunks()).astype(np.int32),
                 vectors.read(place / QUESTION_VECTORS),
                 vectors.read(place / PASSAGE_VECTORS),
                 Lexical.open(place / LEXICAL),

@@ -110,6 +110,8 @@ def render(answer: Answer) -> str:
     from rag.answer import DEMONSTRATION
 
     parts = [answer.text]
+    if answer.fallback:
+        parts.insert(0, "(The model's own words could not be traced to the sources, so the sources are quoted.)")
     if any(not sentence.supported for sentence in answer.sentences):
         unsupported = [sentence for sentence in answer.sentences if not sentence.supported]
         parts.append("\n".join(f"  not supported by a source: {item.text} ({item.note})" for item in unsupported))

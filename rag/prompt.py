@@ -1,4 +1,4 @@
-"""What the generator reads: a fixed instruction, numbered sources, then the question.
+"""What the generator reads: a fixed instruction, numbered sources, the question, and what to do with it.
 
     prompt = build(question, hits, generator.count_tokens, profile.prompt)
 
@@ -20,11 +20,10 @@ from rag.retrieval import Hit
 
 PROMPT_VERSION = 1
 ABSTENTION = "The sources do not cover this question."
-SYSTEM = (
-    "Answer the health question with the sentences of the sources that answer it, copied word for word. "
-    "After each sentence write its source's number, like [1]. Add nothing of your own. "
-    f"If no source answers the question, write: {ABSTENTION}"
-)
+SYSTEM = f"You answer health questions from numbered sources. If the sources do not answer it, write: {ABSTENTION}"
+REQUEST = "Quote the sentences of the sources that answer the question, with their numbers."
+"""Said last, after the question: there the untrained 135M model follows it. Of its sentences 8 in 25 then follow a
+source closely (seven questions); with the same in the instruction 2 in 28 did (ten questions, these among them)."""
 CLOSED_BOOK = "Answer the health question in a few clear sentences."
 CUT = " [...] "
 """Stands where the middle of a too long question was."""
@@ -97,7 +96,7 @@ def closed_book(question: str) -> list[BaseMessage]:
 
 def _messages(question: str, sources: Sequence[tuple[Hit, str]]) -> list[BaseMessage]:
     parts = [f"{_heading(n, hit)}\n{text}" for n, (hit, text) in enumerate(sources, 1)]
-    return [SystemMessage(SYSTEM), HumanMessage("\n\n".join([*parts, f"Question: {question}"]))]
+    return [SystemMessage(SYSTEM), HumanMessage("\n\n".join([*parts, f"Question: {question}\n{REQUEST}"]))]
 
 
 def _heading(n: int, hit: Hit) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 NGRAM = 3
 """Longest run of tokens that is looked up, then shorter ones down to one."""
+CAUTIOUS = {1: 1, 2: 4}
+"""How many tokens are guessed at most after a match of one or two tokens. Over 15 answers of the 135M model this
+took 383 steps with 45% of the guesses kept, against 348 and 26% for ten each time; a guess costs 8 to 20% of a step."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Counts:
 def guess(ids: Sequence[int], length: int) -> list[int]:
     """The tokens that followed the latest earlier occurrence of the last `NGRAM` or fewer tokens.
 
-    At most `length` of them; none where even the last token is new.
+    At most `length` of them, fewer after a short match (`CAUTIOUS`); none where even the last token is new.
     """
     if length <= 0:
         return []
@@ -56,7 +59,8 @@ def guess(ids: Sequence[int], length: int) -> list[int]:
         tail = list(ids[-size:])
         for start in range(len(ids) - size - 1, -1, -1):
             if ids[start + size - 1] == tail[-1] and list(ids[start : start + size]) == tail:
-                return list(ids[start + size : start + size + length])
+                end = start + size + min(length, CAUTIOUS.get(size, length))
+                return list(ids[start + size : end])
     return []
 
 

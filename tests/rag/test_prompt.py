@@ -16,7 +16,7 @@ from configs.schema import Prompt as Settings
 from index.corpus import QAPair
 from index.passages import Passage
 from index.sentences import spans
-from rag.prompt import ABSTENTION, CLOSED_BOOK_BYTES, CUT, SYSTEM, build, closed_book, neutral
+from rag.prompt import ABSTENTION, CLOSED_BOOK_BYTES, CUT, REQUEST, SYSTEM, build, closed_book, neutral
 from rag.retrieval import Hit
 
 GOUT = (
@@ -50,7 +50,7 @@ def test_the_instruction_comes_first_the_question_last_and_sources_are_numbered(
         f"[1] Gout (National Institute of Diabetes and Digestive and Kidney Diseases (NIDDK))\n{GOUT}\n\n"
     )
     assert "\n\n[2] Joint pain\nRest helps.\n\n" in asked
-    assert asked.index("Question: What is gout?") > asked.index("[2]")
+    assert asked.endswith(f"\n\nQuestion: What is gout?\n{REQUEST}")
     assert [item.row for item in made.sources] == [1, 2]
     assert made.shown == (GOUT, "Rest helps.")
     assert not made.question_shortened

@@ -33,7 +33,8 @@ Report = Callable[[str, int, int], None]
 
 LIBRARIES = ("faiss-cpu", "bm25s", "sentence-transformers", "torch", "numpy", "pyarrow")
 PAIRS_AT_ONCE = 256
-FORMAT = 1
+"""Between two words on the progress of cutting."""
+FORMAT = 2
 """Part of every config hash. Raise it when cutting, embedding or writing gives another index for the same input."""
 
 
@@ -53,11 +54,17 @@ def is_current(folder: Path, corpus_digest: str, config: str) -> bool:
     return (manifest.corpus_digest, manifest.config_hash) == (corpus_digest, config)
 
 
-def cut_all(pairs: Sequence[QAPair], embedder: EmbedderLike, max_tokens: int) -> list[passages.Passage]:
+def cut_all(
+    pairs: Sequence[QAPair], embedder: EmbedderLike, max_tokens: int, say: Report | None = None
+) -> list[passages.Passage]:
     """The passages of all pairs, in order."""
     found: list[passages.Passage] = []
     for row, pair in enumerate(pairs):
+        if say and row % PAIRS_AT_ONCE == 0:
+            say("cutting", row, len(pairs))
         found += passages.cut(row, pair, embedder.count_tokens, max_tokens)
+    if say:
+        say("cutting", len(pairs), len(pairs))
     return found
 
 
@@ -113,9 +120,7 @@ def _write(
     say: Report,
 ) -> Manifest:
     pairs = corpus.pairs
-    say("cutting", 0, len(pairs))
-    cuts = cut_all(pairs, embedder, cutting.max_tokens)
-    say("cutting", len(pairs), len(pairs))
+    cuts = cut_all(pairs, embedder, cutting.max_tokens, say)
     questions = [pair.question for pair in pairs]
     heads = passages.headings(questions, embedder.count_tokens, cutting.max_tokens)
     texts = [passages.embedding_text(heads[one.pair], one) for one in cuts]

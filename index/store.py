@@ -142,9 +142,14 @@ class Index:
 def read_manifest(folder: Path) -> tuple[Manifest, Path]:
     """The manifest in use and the folder of its generation. Raises UserError where there is none to be read."""
     try:
-        name = (folder / CURRENT).read_text("utf-8").strip()
-        place = folder / Path(name).name
-        data = json.loads((place / MANIFEST).read_text("utf-8"))
+        while True:
+            place = _in_use(folder)
+            try:
+                data = json.loads((place / MANIFEST).read_text("utf-8"))
+                break
+            except FileNotFoundError:
+                if place == _in_use(folder):
+                    raise
         if data.get("schema") != SCHEMA:
             raise UserError(f"{folder}: an index of schema {data.get('schema')}, not {SCHEMA}; build it: make index")
         return Manifest(**data), place
@@ -152,6 +157,10 @@ def read_manifest(folder: Path) -> tuple[Manifest, Path]:
         raise UserError(f"{folder}: no index there; build one: make index") from None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{folder}: damaged index ({error}); build it again: make index") from None
+
+
+def _in_use(folder: Path) -> Path:
+    return folder / Path((folder / CURRENT).read_text("utf-8").strip()).name
 
 
 def check_sizes(manifest: Manifest, place: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,3 +155,20 @@ def test_an_open_index_outlives_its_replacement(copy: Path) -> None:
     assert index.pairs[19] == corpus(20).pairs[19]
     assert index.lexical.scores("gout").max() > 0
     assert len(Index.open(copy).pairs) == 5
+
+
+@pytest.mark.parametrize("moment", ["_in_use", "check_sizes"])
+def test_a_reader_that_a_swap_overtakes_opens_the_new_index(
+    copy: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = getattr(store, moment)
+
+    def overtaken(*args: Any) -> Any:
+        """The real function, with a whole build between this moment and what the reader does next."""
+        monkeypatch.setattr(store, moment, real)
+        found = real(*args)
+        build(corpus(3), copy, CUTTING, FakeEmbedder(), IndexSettings())
+        return found
+
+    monkeypatch.setattr(store, moment, overtaken)
+    assert len(Index.open(copy).pairs) == 3

@@ -39,7 +39,7 @@ def main() -> int:
     args = parser().parse_args()
     if args.port is not None and not 0 <= args.port <= 65535:
         raise UserError(f"--port {args.port}: give a number from 0 to 65535")
-    profile = entry.load_for(args)
+    profile = entry.load_for(args, adapter=True)
     host = args.host or profile.app.host
     folder = args.index or entry.index_folder()
     data = entry.data_folder()
@@ -64,7 +64,7 @@ def main() -> int:
         History(None if args.no_history else data / "history.sqlite"),
         browser_secret(data),
         local=local,
-        default_mode=profile.answering.mode,
+        default_mode=profile.mode,
         tokens=profile.generator.max_new_tokens,
     )
     print(f"medcite is at {address}  (Ctrl-C stops it)", flush=True)

@@ -61,7 +61,7 @@ def load(name: str = "auto", overrides: Iterable[str] = ()) -> tuple[Profile, st
     data = read_toml(path, missing=f"no profile {name!r}; there are: auto, {known}, or the path of a .toml")
     data.setdefault("name", path.stem)
     for override in overrides:
-        _apply(data, override)
+        apply_override(data, override)
     try:
         return Profile.model_validate(data), why
     except ValidationError as error:
@@ -80,7 +80,8 @@ def read_toml(path: Path, missing: str = "") -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _apply(data: dict[str, Any], override: str) -> None:
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """Set one field of a parsed TOML from `section.key=value`. Raises UserError where it has another form."""
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):

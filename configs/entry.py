@@ -30,12 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_for(args: argparse.Namespace) -> Profile:
-    """The profile that the arguments of `add_arguments` ask for; says on stderr which and why."""
+def load_for(args: argparse.Namespace, adapter: bool = False) -> Profile:
+    """The profile that the arguments of `add_arguments` ask for; says on stderr which and why.
+
+    With `adapter`, one that was trained here under the profile's name takes the place of the shipped one.
+    """
     from configs import load
 
     profile, why = load(args.profile, args.overrides)
     print(f"profile {profile.name} ({why})", file=sys.stderr)
+    own = data_folder() / "adapters" / profile.name
+    chosen = any(override.partition("=")[0].strip() == "generator.adapter" for override in args.overrides)
+    if adapter and not chosen and (own / "manifest.json").is_file():
+        print(f"adapter {own} (trained here)", file=sys.stderr)
+        profile = profile.model_copy(update={"generator": profile.generator.model_copy(update={"adapter": str(own)})})
     return profile
 
 
@@ -49,3 +57,16 @@ def data_folder() -> Path:
 def index_folder() -> Path:
     """The index that commands use: `index/` in the data folder."""
     return data_folder() / "index"
+
+
+def commit() -> str:
+    """The checkout's commit, or nothing outside one."""
+    import subprocess
+
+    from configs import ROOT
+
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

@@ -43,7 +43,7 @@ class Embedder(Section):
 class IndexSettings(Section):
     """The index on disk (`index/store.py`)."""
 
-    hnsw_above: int = Field(200_000, ge=1, description="vectors; flat inner product up to this, HNSW past it")
+    hnsw_above: int = Field(100_000, ge=1, description="vectors; flat inner product up to this, HNSW past it")
 
 
 class Retriever(Section):
@@ -100,7 +100,10 @@ class Generator(Section):
 class Answering(Section):
     """How a draft becomes an answer (`rag/attribution.py`, `rag/pipeline.py`)."""
 
-    mode: Mode = "base+rag"
+    mode: Mode | Literal["auto"] = Field(
+        "auto",
+        description="how it is answered unless asked otherwise; auto: finetuned+rag with an adapter, else base+rag",
+    )
     strict: bool = Field(False, description="drop unsupported sentences instead of marking them")
     fallback_below: float = Field(
         0.5, ge=0, le=1, description="share of supported words under which the sources are quoted instead"
@@ -135,6 +138,13 @@ class Profile(Section):
     generator: Generator
     answering: Answering = Answering()
     app: App = App()
+
+    @property
+    def mode(self) -> Mode:
+        """How a question is answered unless it says otherwise."""
+        if self.answering.mode != "auto":
+            return self.answering.mode
+        return "finetuned+rag" if self.generator.adapter else "base+rag"
 
     @model_validator(mode="after")
     def _fits(self) -> Profile:

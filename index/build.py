@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configs import entry
 from configs.errors import UserError
 from configs.schema import Embedder as EmbedderSettings
 from configs.schema import IndexSettings, Passages
@@ -139,6 +139,7 @@ def _write(
     vectors.write(vectors.make(matrix[len(pairs) :], settings.hnsw_above), place / store.PASSAGE_VECTORS)
     Lexical.build([lexical_text(pairs[one.pair], one) for one in cuts]).save(place / store.LEXICAL)
     store.write_tables(place, pairs, cuts)
+    store.sync(place)
     files = {
         str(file.relative_to(place)): {"size": file.stat().st_size, "sha256": store.file_digest(file)}
         for file in sorted(place.rglob("*"))
@@ -158,7 +159,7 @@ def _write(
         passages=len(cuts),
         demonstration=sum(pair.demonstration for pair in pairs),
         versions={name: version(name) for name in LIBRARIES},
-        commit=_commit(),
+        commit=entry.commit(),
         files=files,
     )
 
@@ -172,13 +173,3 @@ def _only_one(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UserError(f"{folder}: another build is running there; wait for it") from None
         yield
-
-
-def _commit() -> str:
-    """The checkout's commit, or nothing outside one."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return found.stdout.strip() if found.returncode == 0 else ""

@@ -208,6 +208,16 @@ def _column(pa: Any, values: list[Any], kind: Any) -> Any:
     )
 
 
+def sync(place: Path) -> None:
+    """Put every file of a generation on the disk before anything names it, so that a power cut loses nothing."""
+    for path in (*place.rglob("*"), place):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def publish(folder: Path, place: Path, manifest: Manifest) -> None:
     """Write the manifest of a finished generation, put it in use, and remove the others."""
     text = json.dumps(asdict(manifest), indent=2) + "\n"

@@ -49,7 +49,7 @@ def main() -> int:
     if args.temperature is not None and not 0 <= args.temperature <= 2:
         raise UserError(f"--temperature {args.temperature}: give a number from 0 to 2")
     lines = list(questions(args.file)) if args.file else [" ".join(args.question)]
-    profile = entry.load_for(args)
+    profile = entry.load_for(args, adapter=True)
     from rag.pipeline import Pipeline
 
     pipeline = Pipeline.open(profile, args.index or entry.index_folder(), entry.data_folder() / "models")

@@ -10,11 +10,10 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from index.embedder import EmbedderLike
 from rag.guard import Notice
 
 SHIPPED = Path(__file__).with_name("alarm.json")
@@ -27,6 +26,14 @@ NOTICE = (
     "about ending a life, call or text 988 in the US, or find a line at findahelpline.com. Do not wait for an "
     "answer here."
 )
+
+
+class Encoder(Protocol):
+    """What the second look needs of an embedder or a retriever."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    def encode(self, texts: list[str]) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Alarm:
         data: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return cls(np.array(data["weights"]), data["bias"], data["threshold"], data["provenance"]["embedder"])
 
-    def __call__(self, message: str, embedder: EmbedderLike) -> Notice | None:
+    def __call__(self, message: str, embedder: Encoder) -> Notice | None:
         """The notice if the message is worded like an emergency; None with another embedder than it was fitted with."""
         if embedder.fingerprint != self.embedder:
             return None

@@ -31,13 +31,13 @@ from rag.alarm import Alarm
 from rag.answer import Answer, Sentence, Source, Timings
 from rag.attribution import attribute
 from rag.guard import red_flag, unsourced_doses
+from rag.prompt import ABSTENTION
 from rag.retrieval import Hit, Retrieval
 from rag.retriever import HybridRetriever
 
 if TYPE_CHECKING:
     from rag.generators.transformers import TransformersChat
 
-ABSTENTION = "The sources do not cover this question."
 MAX_QUESTION_CHARACTERS = 200_000
 QUOTED_WORDS = 120
 """Words quoted where no generator speaks; a page's first 120 words were the control in the design's trial."""
@@ -101,7 +101,7 @@ class Pipeline(Runnable[str, Answer]):
     def warm(self) -> None:
         """Load everything and answer nothing, so that the first question is as quick as the next."""
         self.retriever.retrieve("What is asthma?")
-        if self.profile.answering.mode != "extractive":
+        if self.profile.mode != "extractive":
             messages = prompt.build("What is asthma?", (), self.generator.count_tokens, self.profile.prompt).messages
             for _ in self.generator.stream(messages, max_new_tokens=2):
                 pass
@@ -148,7 +148,7 @@ class Pipeline(Runnable[str, Answer]):
         if unknown:
             raise UserError(f"unknown option {unknown[0]!r}; there are: {', '.join(Options.__dataclass_fields__)}")
         options = Options(**given)
-        mode = options.mode or self.profile.answering.mode
+        mode = options.mode or self.profile.mode
         if mode not in self.modes:
             raise UserError(
                 f"mode {mode!r} is not available: it needs an adapter (generator.adapter)"
@@ -220,7 +220,7 @@ class _Run:
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> Iterator[Answer]:
-        notice = red_flag(self.question) or self.pipeline.alarm(self.question, self.pipeline.retriever.embedder)
+        notice = red_flag(self.question) or self.pipeline.alarm(self.question, self.pipeline.retriever)
         if notice:
             self._update(status="emergency", notice=notice)
             yield self.answer

@@ -18,13 +18,15 @@ from configs.schema import Prompt as Settings
 from index.sentences import spans
 from rag.retrieval import Hit
 
-PROMPT_VERSION = 1
+PROMPT_VERSION = 2
 ABSTENTION = "The sources do not cover this question."
 SYSTEM = f"You answer health questions from numbered sources. If the sources do not answer it, write: {ABSTENTION}"
 REQUEST = "Quote the sentences of the sources that answer the question, with their numbers."
 """Said last, after the question: there the untrained 135M model follows it. Of its sentences 8 in 25 then follow a
 source closely (seven questions); with the same in the instruction 2 in 28 did (ten questions, these among them)."""
 CLOSED_BOOK = "Answer the health question in a few clear sentences."
+HEADING_CHARACTERS = 160
+CONTINUED = "(continued)"
 CUT = " [...] "
 """Stands where the middle of a too long question was."""
 CLOSED_BOOK_BYTES = 1200
@@ -63,10 +65,10 @@ def neutral(text: str, tokens: Sequence[str] = ()) -> str:
 def build(
     question: str, hits: Sequence[Hit], count_tokens: Callable[[Sequence[BaseMessage]], int], settings: Settings
 ) -> Prompt:
-    """The prompt for `question` over the best of `hits`, within `settings.max_tokens` of the whole template.
+    """The prompt for `question` over the best of `hits`, within `settings.max_tokens` in its template.
 
-    At most `settings.sources` hits, in order. One that does not fit whole keeps the sentences most like
-    the question, in their order; one of which no sentence fits is left out. A question that would take
+    At most `settings.sources` hits, in the order of `arrange`. One that does not fit whole keeps the sentences most
+    like the question, in their order; one of which no sentence fits is left out. A question that would take
     more than half of the room loses its middle.
     """
     empty = count_tokens(_messages("", ()))
@@ -78,7 +80,7 @@ def build(
     def fits(text: str, hit: Hit) -> bool:
         return count_tokens(_messages(asked, [*zip(sources, shown, strict=True), (hit, text)])) <= settings.max_tokens
 
-    for hit in hits[: settings.sources]:
+    for hit in arrange(hits[: settings.sources]):
         text = _source_text(hit)
         kept = text if fits(text, hit) else _shorten(text, asked, lambda piece, hit=hit: fits(piece, hit))  # type: ignore[misc]
         if kept:
@@ -88,6 +90,14 @@ def build(
     return Prompt(messages, tuple(sources), tuple(shown), shortened)
 
 
+def arrange(hits: Sequence[Hit]) -> list[Hit]:
+    """The hits with those of one answer together, at the place of the best of them, in the order they are read."""
+    places: dict[str, int] = {}
+    for at, hit in enumerate(hits):
+        places.setdefault(hit.pair.id, at)
+    return sorted(hits, key=lambda hit: (places[hit.pair.id], hit.passage.ordinal))
+
+
 def closed_book(question: str) -> list[BaseMessage]:
     """The prompt of the modes without retrieval; a question past `CLOSED_BOOK_BYTES` loses its middle."""
     asked, _ = _fit_question(question, lambda text: len(text.encode("utf-8", "replace")), CLOSED_BOOK_BYTES)
@@ -95,14 +105,18 @@ def closed_book(question: str) -> list[BaseMessage]:
 
 
 def _messages(question: str, sources: Sequence[tuple[Hit, str]]) -> list[BaseMessage]:
-    parts = [f"{_heading(n, hit)}\n{text}" for n, (hit, text) in enumerate(sources, 1)]
+    parts: list[str] = []
+    before = ""
+    for n, (hit, text) in enumerate(sources, 1):
+        parts.append(f"[{n}] {CONTINUED if hit.pair.id == before else _heading(hit)}\n{text}")
+        before = hit.pair.id
     return [SystemMessage(SYSTEM), HumanMessage("\n\n".join([*parts, f"Question: {question}\n{REQUEST}"]))]
 
 
-def _heading(n: int, hit: Hit) -> str:
-    pair = hit.pair
-    title = " ".join(_plain(pair.title).split())[:120]
-    return f"[{n}] {title} ({pair.institute})" if pair.institute else f"[{n}] {title}"
+def _heading(hit: Hit) -> str:
+    """The question that the source answers: it says more than the page's title, which many sources share."""
+    text = " ".join(_plain(hit.pair.question or hit.pair.title).split())
+    return text if len(text) <= HEADING_CHARACTERS else text[:HEADING_CHARACTERS].rsplit(" ", 1)[0] + " ..."
 
 
 def _source_text(hit: Hit) -> str:

@@ -39,6 +39,8 @@ PER_NAME = 60
 """Passages that a topic's name alone brings in; more than this and the name is no topic but a theme."""
 RARE = 0.3
 """Weight past which a single word is a name and not a theme."""
+REMEMBERED = 16
+"""Texts whose vectors are kept: the look for emergencies and the search read the same question."""
 FEATURE_HITS = 3
 """Best passages whose pages are asked whether they hold the question's words."""
 
@@ -58,6 +60,7 @@ class HybridRetriever(BaseRetriever):
     k: int | None = None
     hidden_names: frozenset[str] = Field(frozenset(), description="names not to know; for measurements only")
     _state: _State = PrivateAttr()
+    _vectors: dict[str, np.ndarray] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, context: Any, /) -> None:
         """Prepare what every question needs: pages, word weights and names. A fraction of a second."""
@@ -86,7 +89,7 @@ class HybridRetriever(BaseRetriever):
             return Retrieval((), 0.0, ()), Features()
         state = self._state
         with _one_thread():
-            asked = _Asked(texts, self._embed(texts), state)
+            asked = _Asked(texts, self.encode(texts), state)
             scored = self._score(asked)
         rows = self._pick(scored, max(wanted, FEATURE_HITS))
         hits = tuple(self._hit(scored, at) for at in rows)
@@ -107,6 +110,22 @@ class HybridRetriever(BaseRetriever):
             if len(found.words) > 1 or self._state.weight(found.words[0]) > RARE:
                 return True
         return False
+
+    @property
+    def fingerprint(self) -> str:
+        """The embedder's."""
+        return str(self.embedder.fingerprint)
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Unit vectors (n, d) of a few short texts, on one thread; the last ones asked for are remembered."""
+        known = self._vectors
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        if missing:
+            with _one_thread():
+                known = {**known, **dict(zip(missing, self._embed(missing), strict=True))}
+        found = np.vstack([known[text] for text in texts])
+        self._vectors = dict(list(known.items())[-REMEMBERED:])
+        return found
 
     def _embed(self, texts: list[str]) -> np.ndarray:
         """Vectors of the texts; the whole of a long message apart, so that its parts are not padded to its length."""

@@ -40,7 +40,7 @@ def main() -> int:
     unknown = sorted(set(args.parts) - set(PARTS))
     if unknown:
         raise UserError(f"no benchmark {unknown[0]!r}; there are: {', '.join(PARTS)}")
-    profile = entry.load_for(args)
+    profile = entry.load_for(args, adapter=True)
     folder = args.index or entry.index_folder()
     medquad = os.environ.get("MEDQUAD")
     data = Path(medquad).parent if medquad else None
@@ -88,7 +88,7 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
         return lambda: attribution.run(Path(spec[0]), 400, 0)
     from eval.bench import indexing
 
-    return lambda: indexing.run(profile, spec, entry.data_folder() / "bench" / "work", args.limit)
+    return lambda: indexing.run(profile, spec, entry.data_folder() / "bench" / "work", args.limit, args.overrides)
 
 
 def machine() -> dict[str, Any]:

@@ -112,7 +112,7 @@ def _ours(
     ids = chat.encode(messages)
     for step in chat.loaded.decoder.run(
         ids,
-        prefix=chat.head(messages, ids),
+        prefix=chat.loaded.template(True).head(messages, ids),
         limit=tokens,
         stops=chat.loaded.stops,
         sampling=Sampling(min_new_tokens=tokens if forced else 0),
@@ -154,3 +154,20 @@ def _plain(chat: TransformersChat, messages: list[BaseMessage], tokens: int) -> 
 
 def _models() -> Path:
     return entry.data_folder() / "models"
+
+
+def main() -> None:
+    """Run this part alone."""
+    import argparse
+    import json
+
+    parser = argparse.ArgumentParser(prog="python -m eval.bench.generation")
+    parser.add_argument("-n", type=int, default=24, help="questions (default: 24)")
+    entry.add_arguments(parser)
+    args = parser.parse_args()
+    profile = entry.load_for(args, adapter=True)
+    print(json.dumps(run(profile, prompts(profile, entry.index_folder(), args.n), args.n), indent=2))
+
+
+if __name__ == "__main__":
+    errors.run(main)

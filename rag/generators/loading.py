@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from configs import ROOT
 from configs.errors import UserError
 from configs.schema import Generator
 from index.weights import resolve
@@ -21,31 +24,60 @@ def load(section: Generator, cache: Path) -> tuple[Any, Any]:
     """
     import torch
     import transformers
-    from safetensors import SafetensorError
 
     place = locate(section, cache)
     options, packed = _precision(section, torch)
-    try:
-        with _quiet(transformers):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(place)
-            if not tokenizer.chat_template:
-                raise UserError(
-                    f"{section.model}: its tokenizer has no chat template; choose an instruct or chat model"
-                )
-            model = transformers.AutoModelForCausalLM.from_pretrained(place, **options)
-            if section.adapter:
-                model = _with_adapter(model, section.adapter)
+    with reading(section.model):
+        tokenizer = _tokenizer(section, place)
+        model = transformers.AutoModelForCausalLM.from_pretrained(place, **options)
+        if section.adapter:
+            model = _with_adapter(model, section.adapter)
         if packed:
             from rag.generators.packed import pack
 
             pack(model)
-    except OSError as error:
-        raise _missing(section.model, error) from None
-    except ImportError as error:
-        raise UserError(f"{section.model}: {error}") from None
-    except (ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{section.model}: cannot be loaded as a language model: {_line(error)}") from None
     return model.eval(), tokenizer
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """While weights of the model called `name` are read: no progress bars, and a failure becomes a UserError."""
+    import transformers
+    from safetensors import SafetensorError
+
+    try:
+        with _quiet(transformers):
+            yield
+    except OSError as error:
+        raise _missing(name, error) from None
+    except ImportError as error:
+        raise UserError(f"{name}: {error}") from None
+    except (ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{name}: cannot be loaded as a language model: {_line(error)}") from None
+
+
+def _tokenizer(section: Generator, place: str) -> Any:
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place)
+    if not tokenizer.chat_template:
+        raise UserError(f"{section.model}: its tokenizer has no chat template; choose an instruct or chat model")
+    return tokenizer
+
+
+def adapter_template(section: Generator) -> str | None:
+    """The chat template that lies beside the adapter, for one trained in another format than its base model's."""
+    if not section.adapter:
+        return None
+    path = adapter_folder(section.adapter) / "chat_template.jinja"
+    return path.read_text("utf-8") if path.is_file() else None
+
+
+def tokenizer_of(section: Generator, cache: Path) -> Any:
+    """The tokenizer alone. Raises UserError as `load` does."""
+    place = locate(section, cache)
+    with reading(section.model):
+        return _tokenizer(section, place)
 
 
 def locate(section: Generator, cache: Path) -> str:
@@ -83,7 +115,7 @@ def _precision(section: Generator, torch: Any) -> tuple[dict[str, Any], bool]:
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
-        raise UserError(f"generator.precision={precision} needs bitsandbytes; pip install 'medcite[cuda]'") from None
+        raise UserError(f"generator.precision={precision} needs bitsandbytes; pip install bitsandbytes") from None
     from transformers import BitsAndBytesConfig
 
     compute = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
@@ -109,9 +141,7 @@ def _best(torch: Any, cuda: bool) -> str:
 def _with_adapter(model: Any, adapter: str) -> Any:
     from peft import PeftModel
 
-    folder = Path(adapter).expanduser()
-    if not folder.is_dir():
-        folder = _from_hub(adapter)
+    folder = adapter_folder(adapter)
     try:
         config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     except FileNotFoundError:
@@ -160,6 +190,14 @@ def _check_fit(model: Any, weights: Path, config: dict[str, Any], other: str) ->
         wanted = {name for name in modules if name.split(".")[-1] in targets}
         if wanted != set(shapes):
             raise UserError(other)
+
+
+def adapter_folder(adapter: str) -> Path:
+    """The adapter's folder: a path, one inside the project (`finetune/adapters/embedded`), or fetched from the hub."""
+    for folder in (Path(adapter).expanduser(), ROOT / adapter):
+        if folder.is_dir():
+            return folder
+    return _from_hub(adapter)
 
 
 def _from_hub(adapter: str) -> Path:

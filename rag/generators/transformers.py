@@ -25,9 +25,8 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from configs.errors import UserError
 from configs.schema import Generator
 from rag.generators.decoding import Counts, Decoder, Sampling
-from rag.prompt import neutral
+from rag.generators.template import Template
 
-ROLES = {"system": "system", "human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 PER_CALL = ("max_new_tokens", "min_new_tokens", "temperature", "top_p", "repetition_penalty", "seed", "adapter")
 
 
@@ -35,16 +34,20 @@ class _Loaded:
     """A model in memory with what belongs to it."""
 
     def __init__(self, section: Generator, weights: Path) -> None:
-        from rag.generators.loading import load
+        from rag.generators.loading import adapter_template, load
 
         self.model, self.tokenizer = load(section, weights)
         self.decoder = Decoder(self.model, section.prompt_lookup)
         ends = self.model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         self.stops = frozenset(end for end in (*ends, self.tokenizer.eos_token_id) if end is not None)
-        added = self.tokenizer.added_tokens_decoder.values()
-        self.control = tuple(token.content for token in added if token.special and token.content.strip())
-        self.heads: dict[str, list[int]] = {}
+        self._plain = Template(self.tokenizer, section.model)
+        own = adapter_template(section)
+        self._tuned = Template(self.tokenizer, section.model, own) if own else self._plain
+
+    def template(self, adapter: bool) -> Template:
+        """The chat template that the base model, or the adapter, was trained with."""
+        return self._tuned if adapter else self._plain
 
 
 class TransformersChat(BaseChatModel):
@@ -97,28 +100,13 @@ class TransformersChat(BaseChatModel):
             params["ls_stop"] = wanted
         return params
 
-    def render(self, messages: Sequence[BaseMessage]) -> str:
-        """The messages in the model's chat template, up to where the assistant speaks.
+    def render(self, messages: Sequence[BaseMessage], adapter: bool = True) -> str:
+        """The messages in the chat template, as `Template.render`: the adapter's own where it has one."""
+        return self.loaded.template(adapter).render(messages)
 
-        Control tokens in a message's text are broken up, so that text cannot end a turn or begin one.
-        Raises UserError for a role or an order that the template does not have.
-        """
-        from jinja2 import TemplateError
-
-        turns = []
-        for message in messages:
-            if message.type not in ROLES:
-                raise UserError(f"a {message.type!r} message cannot be given to this model; it has no tools")
-            turns.append({"role": ROLES[message.type], "content": neutral(message.text, self.loaded.control)})
-        try:
-            text = self.loaded.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        except TemplateError as error:
-            raise UserError(f"{self.section.model}: its chat template refuses these messages: {error}") from None
-        return str(text)
-
-    def encode(self, messages: Sequence[BaseMessage]) -> list[int]:
+    def encode(self, messages: Sequence[BaseMessage], adapter: bool = True) -> list[int]:
         """Token ids of `render(messages)`."""
-        return list(self.loaded.tokenizer(self.render(messages), add_special_tokens=False)["input_ids"])
+        return self.loaded.template(adapter).encode(messages)
 
     def count_tokens(self, messages: Sequence[BaseMessage]) -> int:
         """Tokens of the whole prompt, template included."""
@@ -139,7 +127,9 @@ class TransformersChat(BaseChatModel):
         if unknown:
             raise UserError(f"unknown option {unknown[0]!r} for the generator; there are: {', '.join(PER_CALL)}")
         sampling, limit = self._sampling(kwargs), self._limit(kwargs)
-        prompt = self.encode(messages)
+        adapter = bool(kwargs.get("adapter", True))
+        template = self.loaded.template(adapter)
+        prompt = template.encode(messages)
         room = self.section.context_tokens - len(prompt)
         if room < 1:
             raise UserError(
@@ -148,11 +138,11 @@ class TransformersChat(BaseChatModel):
         counts, new, text = Counts(), [], _Text(self.loaded.tokenizer, stop or self.stop or [])
         for ids in self.loaded.decoder.run(
             prompt,
-            prefix=self.head(messages, prompt),
+            prefix=template.head(messages, prompt),
             limit=min(limit, room),
             stops=self.loaded.stops,
             sampling=sampling,
-            adapter=bool(kwargs.get("adapter", True)),
+            adapter=adapter,
             counts=counts,
         ):
             new += ids
@@ -204,19 +194,6 @@ class TransformersChat(BaseChatModel):
             min_new_tokens=value("min_new_tokens", 0),
         )
 
-    def head(self, messages: Sequence[BaseMessage], prompt: list[int]) -> int:
-        """How many of the prompt's tokens are its system message's alone, so that their cache serves others."""
-        from langchain_core.messages import HumanMessage
-
-        if len(messages) < 2 or messages[0].type != "system":
-            return 0
-        system = messages[0].text
-        if system not in self.loaded.heads:
-            one, two = (self.encode([messages[0], HumanMessage(text)]) for text in ("a", "B"))
-            self.loaded.heads[system] = one[: _shared(one, two)]
-        head = self.loaded.heads[system]
-        return len(head) if prompt[: len(head)] == head else 0
-
 
 class _Text:
     """Token ids to text as they come: whole characters only, and nothing of a stop string."""
@@ -255,7 +232,3 @@ class _Text:
 def _overlap(text: str, mark: str) -> int:
     """How many of the last characters of `text` are the first of `mark`."""
     return next((size for size in range(min(len(mark) - 1, len(text)), 0, -1) if text.endswith(mark[:size])), 0)
-
-
-def _shared(one: Sequence[int], two: Sequence[int]) -> int:
-    return next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))

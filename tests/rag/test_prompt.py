@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from configs.schema import Prompt as Settings
 from index.corpus import QAPair
 from index.passages import Passage
 from index.sentences import spans
-from rag.prompt import ABSTENTION, CLOSED_BOOK_BYTES, CUT, REQUEST, SYSTEM, build, closed_book, neutral
+from rag.prompt import ABSTENTION, CLOSED_BOOK_BYTES, CUT, REQUEST, SYSTEM, arrange, build, closed_book, neutral
 from rag.retrieval import Hit
 
 GOUT = (
@@ -46,14 +47,33 @@ def test_the_instruction_comes_first_the_question_last_and_sources_are_numbered(
     assert made.messages[0].text == SYSTEM
     assert ABSTENTION in SYSTEM
     asked = made.messages[-1].text
-    assert asked.startswith(
-        f"[1] Gout (National Institute of Diabetes and Digestive and Kidney Diseases (NIDDK))\n{GOUT}\n\n"
-    )
-    assert "\n\n[2] Joint pain\nRest helps.\n\n" in asked
+    assert asked.startswith(f"[1] What is Gout?\n{GOUT}\n\n")
+    assert "\n\n[2] What is Joint pain?\nRest helps.\n\n" in asked
     assert asked.endswith(f"\n\nQuestion: What is gout?\n{REQUEST}")
     assert [item.row for item in made.sources] == [1, 2]
     assert made.shown == (GOUT, "Rest helps.")
     assert not made.question_shortened
+
+
+def test_passages_of_one_answer_stand_together_in_reading_order() -> None:
+    def piece(row: int, ordinal: int, pair: str) -> Hit:
+        base = hit(row, f"Piece {ordinal} of {pair}.")
+        return replace(
+            base, passage=replace(base.passage, ordinal=ordinal), pair=replace(base.pair, id=pair, question=f"{pair}?")
+        )
+
+    found = [piece(1, 2, "a"), piece(2, 0, "b"), piece(3, 0, "a"), piece(4, 1, "a")]
+    assert [one.row for one in arrange(found)] == [3, 4, 1, 2]
+    asked = build("q?", found, count, Settings(sources=4)).messages[-1].text
+    assert asked.startswith("[1] a?\nPiece 0 of a.\n\n[2] (continued)\nPiece 1 of a.\n\n[3] (continued)\nPiece 2")
+    assert "[4] b?\nPiece 0 of b." in asked
+
+
+def test_a_long_heading_is_cut_at_a_word() -> None:
+    long = replace(hit(1, "Rest helps."), pair=QAPair(id="x", question="why " * 200, answer="Rest helps."))
+    first = build("q?", [long], count, Settings()).messages[-1].text.splitlines()[0]
+    assert first.endswith("why ...")
+    assert len(first) < 180
 
 
 def test_no_more_sources_than_set_and_a_lead_in_goes_with_its_list() -> None:
@@ -169,17 +189,7 @@ def test_smollms_template_cannot_be_broken_out_of(weights: None, model_cache: Pa
 def _with(folder: Path) -> None:
     from transformers import AutoTokenizer
 
-    from configs.schema import Generator
-    from rag.generators.transformers import TransformersChat
+    from rag.generators.template import Template
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-
-    class Words:
-        """What `render` needs of a loaded model, without weights."""
-
-        control = tuple(t.content for t in tokenizer.added_tokens_decoder.values() if t.special and t.content.strip())
-
-    Words.tokenizer = tokenizer  # type: ignore[attr-defined]
-    chat = TransformersChat(section=Generator(model="tokenizer-only"), weights=folder)
-    chat._loaded = Words()  # type: ignore[assignment]
-    _control_tokens_do_not_grow(tokenizer, chat.render)
+    _control_tokens_do_not_grow(tokenizer, Template(tokenizer).render)

@@ -1,0 +1,141 @@
+"""Training recipes: one TOML file each under `configs/recipes/`, all that decides a fine-tuning run.
+
+    recipe = load_recipe("grounded", ["optimiser.learning_rate=5e-4"])
+
+A recipe is saved beside the adapter that it made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from configs import apply_override, describe, read_toml
+from configs.errors import UserError
+from configs.schema import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RECIPES = Path(__file__).parent / "recipes"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Kind = Literal["closed", "grounded", "uncovered"]
+Format = Literal["chat", "instruction", "mistral", "llama3"]
+Optimiser = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor"]
+
+
+class Data(Section):
+    """What is learnt from (`finetune/data.py`)."""
+
+    closed: Share = Field(1.0, description="share of closed-book examples: question to answer")
+    grounded: Share = Field(0.0, description="share with numbered passages and an answer that cites them")
+    uncovered: Share = Field(0.0, description="share whose passages do not answer, so that the model says so")
+    format: Format = Field("chat", description="chat: the tokenizer's own template; the others as the reports had them")
+    max_tokens: int = Field(1024, ge=64, description="of prompt and completion together")
+    max_prompt_tokens: int = Field(768, ge=64, description="of a prompt with passages")
+    max_answer_tokens: int = Field(256, ge=16, description="a longer answer ends at its last sentence that fits")
+    examples: int | None = Field(None, ge=1, description="pairs drawn from the train split; none: all of them")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Data:
+        total = self.closed + self.grounded + self.uncovered
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"closed + grounded + uncovered must be 1, they are {total:g}")
+        return self
+
+
+class Lora(Section):
+    """The adapter's shape."""
+
+    r: int = Field(ge=1)
+    alpha: int = Field(ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    rslora: bool = False
+    first_layer: int = Field(
+        0,
+        ge=0,
+        description="blocks before it get no adapter, so that nothing is computed backwards through them",
+    )
+
+
+class Weights(Section):
+    """How the frozen weights are held."""
+
+    quantisation: Literal["none", "nf4", "int8"] = "none"
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        "auto", description="of what is computed; auto: bf16 where the hardware multiplies it, else fp32"
+    )
+
+
+class OptimiserSettings(Section):
+    """How the adapter is moved."""
+
+    name: Optimiser = "adamw"
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
+    warmup_steps: int = Field(0, ge=0)
+    warmup_ratio: float = Field(0.0, ge=0, lt=1, description="of all steps; with warmup_steps at 0")
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+
+
+class Schedule(Section):
+    """How long, in what steps, and when to look."""
+
+    batch: int = Field(4, ge=1, description="examples a forward pass and device")
+    accumulation: int = Field(1, ge=1, description="forward passes a step")
+    epochs: float = Field(1.0, gt=0)
+    max_steps: int | None = Field(None, ge=1, description="ends the run whatever `epochs` says")
+    checkpoints: int = Field(10, ge=1, description="times in a run that validation loss is taken and a checkpoint kept")
+    patience: int | None = Field(None, ge=1, description="checkpoints without a better validation loss before it stops")
+    validation: int = Field(200, ge=1, description="examples of the validation split that the loss is taken on")
+    packing: bool = Field(False, description="several examples in one row, each seeing only itself")
+    gradient_checkpointing: bool = Field(False, description="less memory for a third more time")
+
+
+class Recipe(Section):
+    """Everything that decides a training run."""
+
+    name: str
+    description: str = ""
+    origin: str = Field("", description="where its numbers come from")
+    model: str = Field("", description="the backbone its origin trained, for the record; the profile decides")
+    corpus: tuple[str, ...] = Field((), description="corpora its origin used, for the record; the command decides")
+    seed: int = 0
+    data: Data = Data()
+    lora: Lora
+    weights: Weights = Weights()
+    optimiser: OptimiserSettings
+    schedule: Schedule = Schedule()
+
+
+def recipe_names() -> list[str]:
+    """The recipes that ship, by name."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_recipe(name: str = "grounded", overrides: Iterable[str] = ()) -> Recipe:
+    """A recipe by name or by the path of a TOML file, with `section.key=value` overrides.
+
+    Raises UserError for an unknown recipe, an unknown key or an ill-typed value, by name.
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    known = ", ".join(recipe_names())
+    data = read_toml(path, missing=f"no recipe {name!r}; there are: {known}, or the path of a .toml")
+    data.setdefault("name", path.stem)
+    for override in overrides:
+        apply_override(data, override)
+    return validate(data, path.name)
+
+
+def validate(data: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe from its parsed form. Raises UserError that names `where` and each wrong field."""
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{where}: {describe(error)}") from None

@@ -1,0 +1,126 @@
+"""The frozen model that an adapter is trained on, in the precision that this machine has.
+
+`adapted(recipe)` says what a recipe asks for that this machine lacks, and what is used instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from configs.errors import UserError
+from configs.recipes import Recipe
+from configs.schema import Generator
+
+
+def adapted(recipe: Recipe, cuda: bool) -> tuple[Recipe, list[str]]:
+    """The recipe as this machine can run it, and a line for each thing that needs CUDA and its stand-in."""
+    notes: list[str] = []
+    weights, optimiser = recipe.weights, recipe.optimiser
+    if not cuda:
+        if weights.quantisation != "none":
+            notes.append(
+                f"weights.quantisation={weights.quantisation} needs CUDA to be of use; the weights stay unquantised"
+            )
+            weights = weights.model_copy(update={"quantisation": "none"})
+        if weights.precision == "fp16":
+            notes.append("weights.precision=fp16 needs CUDA; auto is taken")
+            weights = weights.model_copy(update={"precision": "auto"})
+        if optimiser.name in ("adamw_8bit", "paged_adamw", "paged_adamw_8bit"):
+            notes.append(f"optimiser.name={optimiser.name} needs CUDA; adamw is taken")
+            optimiser = optimiser.model_copy(update={"name": "adamw"})
+    return recipe.model_copy(update={"weights": weights, "optimiser": optimiser}), notes
+
+
+def load(section: Generator, recipe: Recipe, cache: Path) -> Any:
+    """The base model with the recipe's LoRA on it, adapters in fp32, ready to train.
+
+    Raises UserError where the model cannot be had, or has no layer of a name that the recipe targets.
+    """
+    import torch
+    from peft import get_peft_model, prepare_model_for_kbit_training
+    from transformers import AutoModelForCausalLM
+
+    from index.embedder import native_precision
+    from rag.generators.loading import locate, reading
+
+    place = locate(section, cache)
+    cuda = torch.cuda.is_available()
+    precision: str = recipe.weights.precision
+    if precision == "auto":
+        precision = ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if cuda else _cpu(native_precision("cpu"))
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+    options: dict[str, Any] = {"dtype": dtype}
+    quantised = recipe.weights.quantisation
+    if quantised != "none":
+        options["quantization_config"] = _quantisation(quantised, dtype)
+    with reading(section.model):
+        model = AutoModelForCausalLM.from_pretrained(place, **options)
+    if quantised != "none":
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=recipe.schedule.gradient_checkpointing
+        )
+    model.config.use_cache = False
+    return get_peft_model(model, lora_config(recipe, model, section.model))
+
+
+def lora_config(recipe: Recipe, model: Any, name: str) -> Any:
+    """PEFT's configuration of the recipe. Raises UserError where the model lacks a target."""
+    from peft import LoraConfig
+
+    lora = recipe.lora
+    blocks = int(model.config.num_hidden_layers)
+    if lora.first_layer >= blocks:
+        raise UserError(f"lora.first_layer={lora.first_layer}: {name} has {blocks} blocks, numbered from 0")
+    targets: Any
+    if lora.targets == "all-linear" and lora.first_layer:
+        targets = sorted(_linear(model))
+    elif lora.targets == "all-linear":
+        targets = "all-linear"
+    else:
+        targets = list(lora.targets)
+        layers = {module.rpartition(".")[2] for module, _ in model.named_modules()}
+        missing = [target for target in targets if target not in layers]
+        if missing:
+            raise UserError(f"lora.targets: {name} has no layer named {missing[0]!r}; choose all-linear")
+    return LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        use_rslora=lora.rslora,
+        layers_to_transform=list(range(lora.first_layer, blocks)) if lora.first_layer else None,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def _linear(model: Any) -> set[str]:
+    """Names of the linear layers, the head left out: what PEFT means by all-linear, spelt out to choose blocks."""
+    from torch.nn import Linear
+
+    head = model.get_output_embeddings()
+    return {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, Linear)} - {
+        name.rpartition(".")[2] for name, module in model.named_modules() if module is head
+    }
+
+
+def _cpu(precision: str) -> str:
+    return "bf16" if precision == "bf16" else "fp32"
+
+
+def _quantisation(kind: str, dtype: Any) -> Any:
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        raise UserError(f"weights.quantisation={kind} needs bitsandbytes; pip install bitsandbytes") from None
+    from transformers import BitsAndBytesConfig
+
+    four = kind == "nf4"
+    return BitsAndBytesConfig(
+        load_in_4bit=four,
+        load_in_8bit=not four,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=four,
+        bnb_4bit_compute_dtype=dtype,
+    )

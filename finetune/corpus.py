@@ -1,0 +1,215 @@
+"""What every fine-tuning command starts from: the corpus, its splits, and the training examples, kept on disk.
+
+    prepared = prepare(profile, recipe, spec, Work(data))
+
+Each is made once: a folder is named by the hash of what decides it, written aside and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from configs.errors import UserError
+from configs.recipes import Recipe
+from configs.schema import Profile
+from finetune import data
+from finetune.splits import Split, Splits, make
+from index import sources
+from index.sources import Corpus
+from rag.prompt import PROMPT_VERSION
+from rag.retrieval import Hit, Retrieval
+from rag.retriever import HybridRetriever
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from rag.generators.template import Template
+
+FORMAT = 1
+"""Part of the examples' hash. Raise it when the same recipe makes other examples."""
+Say = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where things lie in the data folder."""
+
+    data: Path
+
+    @property
+    def splits(self) -> Path:
+        return self.data / "splits"
+
+    @property
+    def examples(self) -> Path:
+        return self.data / "examples"
+
+    @property
+    def runs(self) -> Path:
+        return self.data / "runs"
+
+    @property
+    def adapters(self) -> Path:
+        return self.data / "adapters"
+
+    @property
+    def models(self) -> Path:
+        return self.data / "models"
+
+    @property
+    def embeddings(self) -> Path:
+        return self.data / "cache" / "embeddings"
+
+
+def split(corpus: Corpus, work: Work, by: Literal["topic", "row"] = "topic", seed: int = 0) -> tuple[Splits, Path]:
+    """The splits of `corpus`, read from disk or made now, and their folder."""
+    folder = work.splits / f"{by}-{seed}-{corpus.digest[:12]}"
+    if (folder / "manifest.json").exists():
+        splits = Splits.open(folder)
+        if splits.corpus != corpus.digest:
+            raise UserError(f"{folder}: splits of another corpus; delete the folder")
+        return splits, folder
+    splits = make(corpus.pairs, corpus.digest, seed, by)
+    splits.save(folder)
+    return splits, folder
+
+
+def examples_hash(profile: Profile, recipe: Recipe, splits: Splits) -> str:
+    """What decides the examples: recipe, splits (which name the corpus), prompt, retriever, passages, generator."""
+    parts = [
+        FORMAT,
+        PROMPT_VERSION,
+        recipe.data.model_dump(mode="json"),
+        recipe.seed,
+        recipe.schedule.validation,
+        splits.hash,
+        profile.prompt.sources,
+        *(section.model_dump(mode="json") for section in (profile.retriever, profile.passages, profile.embedder)),
+        profile.generator.model,
+        profile.generator.gguf_file,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def examples(
+    profile: Profile, recipe: Recipe, corpus: Corpus, splits: Splits, template: Template, work: Work, say: Say
+) -> tuple[DatasetDict, dict[str, Any], Path]:
+    """Train and validation examples, their report a split, and the folder they lie in; made where they are not."""
+    from datasets import load_from_disk
+
+    digest = examples_hash(profile, recipe, splits)
+    folder = work.examples / f"{recipe.name}-{digest[:12]}"
+    if not (folder / "manifest.json").exists():
+        _make_examples(profile, recipe, corpus, splits, template, work, folder, digest, say)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    return load_from_disk(str(folder / "data")), manifest["report"], folder
+
+
+def _make_examples(
+    profile: Profile,
+    recipe: Recipe,
+    corpus: Corpus,
+    splits: Splits,
+    template: Template,
+    work: Work,
+    folder: Path,
+    digest: str,
+    say: Say,
+) -> None:
+    from datasets import Dataset, DatasetDict
+
+    parts: dict[str, Any] = {}
+    reports: dict[str, Any] = {}
+    limits: dict[Split, int | None] = {"train": None, "validation": recipe.schedule.validation}
+    for name, limit in limits.items():
+        retriever = None
+        if recipe.data.grounded or recipe.data.uncovered:
+            retriever = _retriever(profile, corpus, splits, name, work, say)
+        made, report = data.make(
+            corpus.pairs,
+            splits,
+            name,
+            recipe.data,
+            template,
+            retriever,
+            sources=profile.prompt.sources,
+            seed=recipe.seed,
+            limit=limit,
+            progress=lambda done, total, name=name: say(f"{name} examples", done, total),  # type: ignore[misc]
+        )
+        if not made:
+            raise UserError(f"the {name} split gives no examples; give a larger corpus")
+        columns = data.as_columns(made)
+        parts[name] = Dataset.from_dict(columns | {"length": [example.tokens for example in made]})
+        reports[name] = report.as_dict()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+    try:
+        DatasetDict(parts).save_to_disk(str(place / "data"))
+        manifest = {"hash": digest, "recipe": recipe.model_dump(mode="json"), "splits": splits.hash, "report": reports}
+        (place / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.rename(place, folder)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _retriever(profile: Profile, corpus: Corpus, splits: Splits, name: Split, work: Work, say: Say) -> PassagesOfPairs:
+    """A retriever over an index that holds the pairs of that split and no others."""
+    from index import build
+    from index.embedder import Embedder
+    from index.store import Index
+
+    embedder = Embedder(profile.embedder)
+    folder = work.examples / f"index-{name}-{splits.hash[:12]}"
+    config = build.config_hash(profile.passages, profile.embedder, profile.index)
+    digest = f"{splits.hash} {name}"
+    if build.is_current(folder, digest, config):
+        index = Index.open(folder)
+    else:
+        chosen = [corpus.pairs[row] for row in splits.rows(corpus.pairs, name)]
+        part = replace(corpus, pairs=chosen, name=f"{corpus.name}, {name} split", digest=digest)
+        index = build.build(
+            part,
+            folder,
+            profile.passages,
+            embedder,
+            profile.index,
+            config=config,
+            embeddings=work.embeddings,
+            report=say,
+        )
+    return PassagesOfPairs(HybridRetriever.create(index, embedder, profile.retriever))
+
+
+class PassagesOfPairs:
+    """A retriever that can also give a pair's own passages."""
+
+    def __init__(self, retriever: HybridRetriever) -> None:
+        self.retriever = retriever
+        self.rows: dict[str, list[int]] = {}
+        for row, passage in enumerate(retriever.index.passages):
+            self.rows.setdefault(retriever.index.pairs[passage.pair].id, []).append(row)
+
+    def retrieve(self, question: str, k: int | None = None) -> Retrieval:
+        """As the retriever does."""
+        return self.retriever.retrieve(question, k)
+
+    def passages_of(self, pair: Any) -> list[Hit]:
+        """The pair's passages in order, unscored."""
+        index = self.retriever.index
+        return [Hit(row, index.passages[row], pair, 0.0, 0.0, 0.0, 0.0) for row in self.rows.get(pair.id, ())]
+
+
+def read(spec: Sequence[str], profile: Profile) -> Corpus:
+    """The corpus. Raises UserError where it cannot be read or is empty."""
+    return sources.load_corpus(spec, profile.cleaning)

@@ -1,0 +1,97 @@
+"""An adapter on disk: weights, recipe, model card, loss curve, and a manifest written last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import UserError
+from configs.recipes import Recipe
+
+if TYPE_CHECKING:
+    from rag.generators.template import Template
+
+SCHEMA = 1
+WEIGHTS = "adapter_model.safetensors"
+MANIFEST = "manifest.json"
+
+
+def publish(model: Any, template: Template, recipe: Recipe, manifest: dict[str, Any], work: Path, out: Path) -> None:
+    """Write the adapter into a new folder, its manifest last, and put it at `out`."""
+    from finetune import card
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=".new-", dir=out.parent))
+    try:
+        model.save_pretrained(str(place))
+        halve(place / WEIGHTS)
+        _portable(place / "adapter_config.json", manifest["base_model"])
+        if template.source:
+            (place / "chat_template.jinja").write_text(template.source, "utf-8")
+        (place / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n", "utf-8")
+        for name in ("loss.csv", "loss.png"):
+            if (work / name).exists():
+                shutil.copyfile(work / name, place / name)
+        (place / "README.md").write_text(card.text(manifest), "utf-8")
+        manifest = {"schema": SCHEMA} | manifest | {"files": _files(place)}
+        (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+        if out.exists():
+            old = Path(tempfile.mkdtemp(prefix=".old-", dir=out.parent))
+            os.rename(out, old / "old")
+            os.rename(place, out)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(place, out)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    out.chmod(0o755)  # a temporary folder is its maker's alone
+    for path in out.iterdir():
+        path.chmod(0o644)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """An adapter's manifest, its files checked. Raises UserError where it is missing, of another schema, or altered."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if manifest["schema"] != SCHEMA:
+            raise UserError(f"{folder}: an adapter of schema {manifest['schema']}, this program reads {SCHEMA}")
+        for name, digest in manifest["files"].items():
+            if _digest(folder / name) != digest:
+                raise UserError(f"{folder / name}: altered since it was made; copy the adapter again")
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: missing, so {folder} is no finished adapter; train it again") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{folder}: damaged manifest; train the adapter again") from None
+    return manifest
+
+
+def halve(path: Path) -> None:
+    """Rewrite fp32 weights as fp16: half the size, and the same tokens (tests compare the outputs)."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = {name: weight.to(torch.float16).contiguous() for name, weight in load_file(str(path)).items()}
+    save_file(weights, str(path), metadata={"format": "pt"})
+
+
+def _portable(path: Path, base_model: str) -> None:
+    """Name the base model by its id in the profile: the folder it was unpacked to is of this machine alone."""
+    config = json.loads(path.read_text("utf-8"))
+    config["base_model_name_or_path"] = base_model
+    config["target_modules"] = sorted(config["target_modules"])
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _files(place: Path) -> dict[str, str]:
+    return {path.name: _digest(path) for path in sorted(place.iterdir()) if path.is_file()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

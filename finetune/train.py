@@ -1,0 +1,318 @@
+"""One training run: base model, recipe and examples to an adapter, resumable at any moment.
+
+    adapter = train(profile, recipe, examples, run_folder, adapter_folder, provenance)
+
+The run folder holds checkpoints, the recipe and the loss curve (CSV and PNG); the adapter folder is written aside and
+renamed when the run is done.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import UserError
+from configs.recipes import Recipe
+from configs.schema import Profile
+from finetune import base, curve
+from finetune.store import publish
+from index.memory import keep_freed
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+    from rag.generators.template import Template
+
+OPTIMISERS = {
+    "adamw": "adamw_torch",
+    "adamw_8bit": "adamw_8bit",
+    "paged_adamw": "paged_adamw_32bit",
+    "paged_adamw_8bit": "paged_adamw_8bit",
+    "adafactor": "adafactor",
+}
+"""The recipes' names to those of transformers."""
+LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets")
+COMPLETE = "complete"
+"""A file in every checkpoint that was written whole; one without it is not resumed from."""
+LOG_SECONDS = 15.0
+
+
+def train(
+    profile: Profile,
+    recipe: Recipe,
+    examples: DatasetDict,
+    template: Template,
+    work: Path,
+    out: Path,
+    models: Path,
+    provenance: dict[str, Any],
+) -> dict[str, Any]:
+    """Train, or go on where a killed run of the same recipe and examples stopped; return the manifest.
+
+    `work` keeps checkpoints and the loss curve, `out` becomes the adapter's folder.
+    Raises UserError for a full disk, too little memory, a loss that is not a number, or a run folder of another run.
+    """
+    import torch
+    import transformers
+
+    cuda = torch.cuda.is_available()
+    if not cuda:
+        keep_freed()
+    asked = recipe
+    recipe, notes = base.adapted(recipe, cuda)
+    for note in notes:
+        _say(f"recipe {recipe.name}: {note}")
+    _claim(work, asked, provenance)
+    transformers.set_seed(recipe.seed)
+    with _mended(work):
+        model = base.load(profile.generator, recipe, models)
+        trainer = _trainer(recipe, model, examples, template, work, cuda)
+        begun = time.monotonic()
+        checkpoint = last_checkpoint(work)
+        if checkpoint:
+            _say(f"going on from {checkpoint.name.replace('-', ' ')}")
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if not trainer.is_world_process_zero():
+            return {}
+        history = trainer.state.log_history
+        curve.write(history, work)
+        manifest = {
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "base_model": profile.generator.model,
+            "gguf_file": profile.generator.gguf_file,
+            "profile": profile.name,
+            "recipe": asked.model_dump(mode="json"),
+            "stand_ins": notes,
+            **provenance,
+            "trained": _trained(trainer, model, history, time.monotonic() - begun, cuda),
+            "machine": _machine(cuda),
+            "versions": {name: version(name) for name in LIBRARIES},
+        }
+        publish(model, template, asked, manifest, work, out)
+    return manifest
+
+
+def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Template, work: Path, cuda: bool) -> Any:
+    from transformers import EarlyStoppingCallback
+    from trl import SFTConfig
+
+    from finetune.trainer import Collator, CompletionTrainer, PackingCollator
+
+    schedule, optimiser = recipe.schedule, recipe.optimiser
+    rows = {name: _labelled(examples[name]) for name in ("train", "validation")}
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    a_step = schedule.batch * schedule.accumulation * processes
+    steps = schedule.max_steps or max(1, round(schedule.epochs * len(rows["train"]) / a_step))
+    every = max(1, steps // schedule.checkpoints)
+    half = recipe.weights.precision == "fp16"
+    arguments = SFTConfig(
+        output_dir=str(work / "checkpoints"),
+        per_device_train_batch_size=schedule.batch,
+        per_device_eval_batch_size=schedule.batch,
+        gradient_accumulation_steps=schedule.accumulation,
+        num_train_epochs=schedule.epochs,
+        max_steps=schedule.max_steps or -1,
+        optim=OPTIMISERS[optimiser.name],
+        learning_rate=optimiser.learning_rate,
+        lr_scheduler_type=optimiser.schedule,
+        warmup_steps=optimiser.warmup_steps or optimiser.warmup_ratio,
+        weight_decay=optimiser.weight_decay,
+        max_grad_norm=optimiser.max_grad_norm,
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        logging_steps=1,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        gradient_checkpointing=schedule.gradient_checkpointing,
+        bf16=False,  # the base is loaded in its precision, adapters stay fp32: autocast would only copy
+        fp16=cuda and half,
+        max_length=None,
+        loss_type="nll",
+        packing=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        dataloader_pin_memory=cuda,
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=not cuda,
+        log_level="error",
+    )
+    tokenizer = template.tokenizer
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    trainer = CompletionTrainer(
+        model=model,
+        args=arguments,
+        data_collator=PackingCollator() if schedule.packing else Collator(pad),
+        train_dataset=rows["train"],
+        eval_dataset=rows["validation"],
+        processing_class=tokenizer,
+    )
+    trainer.pop_callback(_printer())
+    trainer.add_callback(_watcher(work, trainer))
+    if schedule.patience:
+        trainer.add_callback(EarlyStoppingCallback(early_stopping_patience=schedule.patience))
+    return trainer
+
+
+def _labelled(rows: Any) -> Any:
+    """Rows as the trainer takes them: `input_ids`, `labels` (the prompt's tokens ignored), `length` and `kind`."""
+    from finetune.trainer import IGNORED
+
+    def label(row: dict[str, Any]) -> dict[str, Any]:
+        prompt, completion = row["prompt_ids"], row["completion_ids"]
+        return {"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion}
+
+    kept = {"kind", "length"}
+    return rows.map(label, remove_columns=[name for name in rows.column_names if name not in kept])
+
+
+def last_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint that was written whole; those that were not are removed."""
+    found: list[tuple[int, Path]] = []
+    for folder in (work / "checkpoints").glob("checkpoint-*"):
+        if (folder / COMPLETE).exists():
+            found.append((int(folder.name.rpartition("-")[2]), folder))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return max(found)[1] if found else None
+
+
+def _claim(work: Path, recipe: Recipe, provenance: dict[str, Any]) -> None:
+    """Write what this run is into its folder, or refuse a folder that another run began."""
+    identity = {"recipe": recipe.model_dump(mode="json"), **{k: provenance.get(k) for k in ("examples", "splits")}}
+    path = work / "run.json"
+    work.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        if json.loads(path.read_text("utf-8")) != identity:
+            raise UserError(f"{work}: a run of another recipe or of other examples; give another --name or delete it")
+        return
+    path.write_text(json.dumps(identity, indent=2) + "\n", "utf-8")
+
+
+def _printer() -> Any:
+    from transformers import PrinterCallback
+
+    return PrinterCallback
+
+
+def _watcher(work: Path, trainer: Any) -> Any:
+    """A callback that shows progress, keeps the curve, marks whole checkpoints, and stops at a NaN loss."""
+    from transformers import TrainerCallback
+
+    class Watcher(TrainerCallback):
+        def __init__(self) -> None:
+            self.last = self.begun = time.monotonic()
+            self.first_step = 0
+            self.seen = 0
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.begun, self.first_step = time.monotonic(), state.global_step
+            past = [row["tokens"] for row in state.log_history if "tokens" in row]
+            trainer.seen = past[-1] if past else 0
+            self.seen = trainer.seen
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
+            loss = logs.get("loss", logs.get("eval_loss"))
+            if loss is not None and loss != loss:
+                raise UserError(
+                    f"the loss at step {state.global_step} is not a number; lower optimiser.learning_rate "
+                    f"(the checkpoints in {work} are kept)"
+                )
+            if "loss" in logs and state.log_history:
+                state.log_history[-1]["tokens"] = trainer.seen
+            now = time.monotonic()
+            if not state.is_world_process_zero or loss is None:
+                return
+            if "eval_loss" in logs:
+                shown = ", ".join(f"{k[5:]} {v:.3f}" for k, v in logs.items() if k.startswith("eval_"))
+                _say(f"step {state.global_step}: validation {shown}")
+            elif now - self.last >= LOG_SECONDS or state.global_step in (1, state.max_steps):
+                self.last = now
+                done = state.global_step - self.first_step
+                rate = (trainer.seen - self.seen) / max(now - self.begun, 1e-9)
+                left = (state.max_steps - state.global_step) * (now - self.begun) / max(done, 1)
+                _say(
+                    f"step {state.global_step:,} of {state.max_steps:,}: loss {loss:.3f}, "
+                    f"{rate:,.0f} tokens/s, {left / 60:.0f} min left"
+                )
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                (folder / COMPLETE).write_text("", "utf-8")
+                curve.write(state.log_history, work)
+
+    return Watcher()
+
+
+@contextmanager
+def _mended(work: Path) -> Iterator[None]:
+    """A lack of disk or memory becomes one line; the checkpoints stay."""
+    import torch
+
+    kept = f"the checkpoints in {work} are kept: run the same command again to go on"
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError):
+        raise UserError(f"out of memory; lower schedule.batch (and raise schedule.accumulation); {kept}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"the disk is full; free some space; {kept}") from None
+        raise
+    except RuntimeError as error:
+        text = str(error)
+        if "can't allocate memory" in text:
+            raise UserError(f"out of memory; lower schedule.batch; {kept}") from None
+        if "No space left" in text or "file write failed" in text or "PytorchStreamWriter failed" in text:
+            raise UserError(f"the disk is full; free some space; {kept}") from None
+        raise
+
+
+def _trained(trainer: Any, model: Any, history: list[dict[str, Any]], seconds: float, cuda: bool) -> dict[str, Any]:
+    import torch
+
+    losses = [row for row in history if "eval_loss" in row]
+    best = min(losses, key=lambda row: row["eval_loss"]) if losses else {}
+    found = {name.removeprefix("eval_"): value for name, value in best.items() if name.startswith("eval_")}
+    tokens = max((row["tokens"] for row in history if "tokens" in row), default=0)
+    memory = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "steps": trainer.state.global_step,
+        "epochs": round(float(trainer.state.epoch or 0), 3),
+        "examples": len(trainer.train_dataset),
+        "tokens": tokens,
+        "seconds_since_resume": round(seconds, 1),
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "best_step": best.get("step"),
+        "validation": found,
+        "peak_memory_gb": round(memory / 2**30, 2),
+    }
+
+
+def _machine(cuda: bool) -> dict[str, Any]:
+    import torch
+
+    facts: dict[str, Any] = {"python": platform.python_version(), "cores": len(os.sched_getaffinity(0))}
+    return facts | ({"gpu": torch.cuda.get_device_name()} if cuda else {})
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -6,17 +6,19 @@ python -m finetune split | data | train | sweep | export | push   --help
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs import entry
-from configs.errors import run
+from configs.errors import UserError, run
 
 if TYPE_CHECKING:
     from configs.recipes import Recipe
-    from configs.schema import Profile
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +31,27 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--csv", type=Path, metavar="FOLDER", help="also write them there as CSV")
     one = _step(steps, "train", "train an adapter; goes on where a killed run stopped", recipe=True)
     one.add_argument("--name", help="of the run and its adapter (default: the profile's name, which the chat takes)")
+    one = _step(steps, "sweep", "train the runs of a sweep and compare them; goes on where a killed one stopped")
+    one.add_argument("sweep", metavar="SWEEP", help="a shipped sweep or a .toml file")
+    one.add_argument("--by", choices=("topic", "row"), default="topic", help="which splits (default: topic)")
+    one.add_argument(
+        "--recipe-set", dest="recipe_overrides", metavar="SECTION.KEY=VALUE", action="append", default=[],
+        help="override one field of every run's recipe; may be repeated",
+    )  # fmt: skip
+    one = steps.add_parser("export", help=(text := "merge an adapter into its base model, for other programs"))
+    one.description = text
+    one.add_argument("--to", choices=("merged", "gguf", "ollama"), required=True, help="safetensors, GGUF, or Ollama")
+    one.add_argument("--quant", default=None, help="f16, q8_0 or q4_1 (default: f16; for Ollama q8_0)")
+    one.add_argument("--adapter", type=Path, metavar="FOLDER", help="which (default: the one the chat takes)")
+    one.add_argument("--out", type=Path, metavar="PATH", help="where to (default: data/exports/)")
+    entry.add_arguments(one)
+    one = steps.add_parser("push", help=(text := "upload an adapter or an export to a hub repository, after asking"))
+    one.description = text
+    one.add_argument("repository", metavar="OWNER/NAME")
+    one.add_argument("--folder", type=Path, help="what (default: the adapter the chat takes)")
+    one.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    one.add_argument("--yes", action="store_true", help="upload without asking")
+    entry.add_arguments(one)
     return result
 
 
@@ -56,7 +79,8 @@ def _step(steps: Any, name: str, text: str, recipe: bool = False) -> argparse.Ar
 def main() -> int:
     """Run one step."""
     args = parser().parse_args()
-    return {"split": _split, "data": _data, "train": _train}[args.step](args)
+    steps = {"split": _split, "data": _data, "train": _train, "sweep": _sweep, "export": _export, "push": _push}
+    return steps[args.step](args)
 
 
 def _split(args: argparse.Namespace) -> int:
@@ -79,7 +103,9 @@ def _split(args: argparse.Namespace) -> int:
 
 
 def _data(args: argparse.Namespace) -> int:
-    _, _, _, examples, _, report = _prepared(args)
+    from configs.recipes import load_recipe
+
+    _, examples, report, _ = _Start(args).examples(load_recipe(args.recipe, args.recipe_overrides))
     for name, part in report.items():
         print(name)
         for line in _lines(part):
@@ -93,60 +119,130 @@ def _data(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from finetune.corpus import Work
-    from finetune.train import train
+    from configs.recipes import load_recipe
 
-    profile, recipe, template, examples, provenance, report = _prepared(args)
-    work = Work(entry.data_folder())
-    name = args.name or profile.name
-    out = work.adapters / name
-    manifest = train(
-        profile,
-        recipe,
-        examples,
-        template,
-        work.runs / f"{name}-{provenance['examples'][:8]}",
-        out,
-        work.models,
-        provenance | {"report": report},
-    )
+    start = _Start(args)
+    recipe = load_recipe(args.recipe, args.recipe_overrides)
+    name = args.name or start.profile.name
+    out = start.work.adapters / name
+    manifest = start.train(recipe, lambda run: start.work.runs / f"{name}-{run[:12]}", out)
     if manifest:
         found = manifest["trained"]["validation"]
         print(f"{out}: validation loss {found['loss']:.4f}, perplexity {found['perplexity']:.2f}")
     return 0
 
 
-def _prepared(args: argparse.Namespace) -> tuple[Profile, Recipe, Any, Any, dict[str, Any], dict[str, Any]]:
-    """Profile, recipe, chat template, examples, where they come from, and the report on them."""
-    from configs.recipes import load_recipe
-    from finetune import corpus as steps
-    from finetune.formats import FORMATS
-    from index.progress import shown
-    from rag.generators.loading import tokenizer_of
-    from rag.generators.template import Template
+def _sweep(args: argparse.Namespace) -> int:
+    from finetune.sweep import load_sweep, runs, sweep_all
 
-    profile = entry.load_for(args)
-    recipe = load_recipe(args.recipe, args.recipe_overrides)
-    work = steps.Work(entry.data_folder())
-    spec = _spec(args)
-    corpus = steps.read(spec, profile)
-    splits, folder = steps.split(corpus, work, args.by, args.seed)
-    print(f"splits {folder.name} ({splits.hash[:12]}), recipe {recipe.name}", file=sys.stderr, flush=True)
-    template = Template(
-        tokenizer_of(profile.generator, work.models), profile.generator.model, FORMATS[recipe.data.format]
-    )
-    with shown() as say:
-        examples, report, place = steps.examples(profile, recipe, corpus, splits, template, work, say)
-    provenance = {
-        "corpus_name": corpus.name,
-        "corpus": corpus.digest,
-        "splits": splits.hash,
-        "split_by": splits.by,
-        "examples": steps.examples_hash(profile, recipe, splits),
-        "commit": entry.commit(),
-    }
-    print(f"examples: {place}", file=sys.stderr, flush=True)
-    return profile, recipe, template, examples, provenance, report
+    sweep = load_sweep(args.sweep)
+    chosen = runs(sweep, args.recipe_overrides)
+    start = _Start(args)
+    folder = start.work.data / "sweeps" / f"{sweep.name}-{start.profile.name}-{start.splits.hash[:8]}"
+    sweep_all(sweep, chosen, folder, lambda recipe, work, out: start.train(recipe, lambda _: work, out))
+    print((folder / "table.md").read_text("utf-8"), end="")
+    print(f"{folder}: table.csv, table.md, plot.png", file=sys.stderr)
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from finetune import export
+    from finetune.corpus import Work
+
+    profile = entry.load_for(args, adapter=True)
+    section = profile.generator
+    if args.adapter:
+        section = section.model_copy(update={"adapter": str(args.adapter)})
+    work = Work(entry.data_folder())
+    name = Path(section.adapter or "adapter").name
+    exports = work.data / "exports"
+    if args.to == "merged":
+        if args.quant:
+            raise UserError("--quant is for gguf and ollama; merged weights are not quantised")
+        out = export.merged(section, work.models, args.out or exports / f"{name}-merged")
+    elif args.to == "gguf":
+        quant = args.quant or "f16"
+        out = export.gguf(section, work.models, args.out or exports / f"{name}-{quant}.gguf", quant)
+    else:
+        quant = args.quant or "q8_0"
+        out = export.ollama(section, work.models, args.out or exports / f"{name}-ollama-{quant}", quant)
+        print(f"now: ollama create {name} -f {out / 'Modelfile'}", file=sys.stderr)
+    print(out)
+    return 0
+
+
+def _push(args: argparse.Namespace) -> int:
+    from finetune.push import push
+    from rag.generators.loading import adapter_folder
+
+    folder = args.folder
+    if folder is None:
+        section = entry.load_for(args, adapter=True).generator
+        if not section.adapter:
+            raise UserError("no adapter to push; train one (make finetune) or name a folder: --folder FOLDER")
+        folder = adapter_folder(section.adapter)
+    print(push(folder, args.repository, private=not args.public, yes=args.yes))
+    return 0
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Where several processes train (`accelerate launch`), a node's first makes what the others then read."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    from accelerate import PartialState
+
+    with PartialState().local_main_process_first():
+        yield
+
+
+class _Start:
+    """What training starts from: profile, corpus, splits."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from finetune import corpus as steps
+        from rag.generators.loading import tokenizer_of
+
+        self.profile = entry.load_for(args)
+        self.work = steps.Work(entry.data_folder())
+        self.corpus = steps.read(_spec(args), self.profile)
+        with _one_at_a_time():
+            self.splits, folder = steps.split(self.corpus, self.work, args.by, args.seed)
+        _say(f"splits {folder.name} ({self.splits.hash[:12]})")
+        self.tokenizer = tokenizer_of(self.profile.generator, self.work.models)
+
+    def examples(self, recipe: Recipe) -> tuple[Any, Any, dict[str, Any], str]:
+        """Chat template, examples, the report on them, and the hash of what decided them."""
+        from finetune import corpus as steps
+        from finetune.formats import FORMATS
+        from index.progress import shown
+        from rag.generators.template import Template
+
+        template = Template(self.tokenizer, self.profile.generator.model, FORMATS[recipe.data.format])
+        with _one_at_a_time(), shown() as say:
+            examples, report, place = steps.examples(
+                self.profile, recipe, self.corpus, self.splits, template, self.work, say
+            )
+        _say(f"recipe {recipe.name}, examples {place}")
+        return template, examples, report, steps.examples_hash(self.profile, recipe, self.splits)
+
+    def train(self, recipe: Recipe, work: Callable[[str], Path], out: Path) -> dict[str, Any]:
+        """One run; `work` gives its folder from the hash of recipe and examples. Returns the adapter's manifest."""
+        from finetune.train import train
+
+        template, examples, report, digest = self.examples(recipe)
+        provenance = {
+            "corpus_name": self.corpus.name,
+            "corpus": self.corpus.digest,
+            "splits": self.splits.hash,
+            "split_by": self.splits.by,
+            "examples": digest,
+            "commit": entry.commit(),
+            "report": report,
+        }
+        run = hashlib.sha256(f"{recipe.model_dump_json()} {digest}".encode()).hexdigest()
+        return train(self.profile, recipe, examples, template, work(run), out, self.work.models, provenance)
 
 
 def _spec(args: argparse.Namespace) -> list[str]:
@@ -159,7 +255,8 @@ def _spec(args: argparse.Namespace) -> list[str]:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(line, file=sys.stderr, flush=True)
 
 
 def _lines(part: dict[str, dict[str, int]]) -> list[str]:

@@ -7,14 +7,14 @@ from typing import Any
 LICENCE = "apache-2.0"
 
 
-def text(manifest: dict[str, Any]) -> str:
-    """The card of an adapter from its manifest."""
+def text(manifest: dict[str, Any], merged: bool = False) -> str:
+    """The card of an adapter from its manifest, or of the model that it was merged into."""
     recipe = manifest["recipe"]
     trained = manifest["trained"]
     report = manifest.get("report", {})
     lines = [
         "---",
-        "library_name: peft",
+        f"library_name: {'transformers' if merged else 'peft'}",
         f"base_model: {_hub_name(manifest['base_model'])}",
         f"license: {LICENCE}",
         "language: en",
@@ -22,10 +22,11 @@ def text(manifest: dict[str, Any]) -> str:
         "tags: [lora, medical, question-answering, citations, medcite]",
         "---",
         "",
-        f"# medcite adapter: {recipe['name']} on {_hub_name(manifest['base_model'])}",
+        f"# medcite {'model' if merged else 'adapter'}: {recipe['name']} on {_hub_name(manifest['base_model'])}",
         "",
-        "A LoRA adapter for medcite, which answers health questions from numbered sources and checks every sentence "
-        "against them in code. It is not made to be used without that check.",
+        f"{'A model with its LoRA adapter merged in,' if merged else 'A LoRA adapter'} for medcite, which answers "
+        "health questions from numbered sources and checks every sentence against them in code. It is "
+        "not made to be used without that check.",
         "",
         "**Not medical advice.** What the model writes may be wrong, above all without retrieved sources; medcite "
         "marks or drops what no source supports. For decisions about health ask a professional.",

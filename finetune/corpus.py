@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from rag.generators.template import Template
 
-FORMAT = 1
+FORMAT = 2
 """Part of the examples' hash. Raise it when the same recipe makes other examples."""
 Say = Callable[[str, int, int], None]
 

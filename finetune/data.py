@@ -34,8 +34,8 @@ SHUFFLED = 0.3
 SAME_QUESTION = 0.85
 """Cosine of two questions past which a passage of the one may answer the other: pages of several institutes on one
 disease under names that no list joins."""
-CANDIDATES = 12
-"""Passages asked of the retriever, so that enough are left when those of the question's topic are taken out."""
+CANDIDATES = (12, 60)
+"""Passages asked of the retriever, more where too few are left when those of the question's topic are taken out."""
 
 
 class RetrieverLike(Protocol):
@@ -190,11 +190,16 @@ class _Maker:
     def _hits(self, pair: QAPair, question: str, kind: Kind, dice: random.Random) -> list[Hit]:
         """What the prompt shows: retrieval's own hits, with the pair's passages put in, or its topic's taken out."""
         assert self.retriever is not None, "grounded and uncovered examples need a retriever"
-        found = list(self.retriever.retrieve(question, CANDIDATES).hits)
         wanted = self.prompt.sources
         if kind == "uncovered":
-            return [hit for hit in found if not self._may_answer(hit, pair)][:wanted]
-        hits = found[:wanted]
+            for count in CANDIDATES:
+                found = self.retriever.retrieve(question, count).hits
+                others = [hit for hit in found if not self._may_answer(hit, pair)]
+                if len(others) >= wanted:
+                    break
+            return others[:wanted]
+        found = self.retriever.retrieve(question, CANDIDATES[0]).hits
+        hits = list(found[:wanted])
         if not any(hit.pair.id == pair.id for hit in hits):
             own = [hit for hit in found if hit.pair.id == pair.id] or self.retriever.passages_of(pair)
             hits[max(0, len(hits) - 1) :] = own[:1]

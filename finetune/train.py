@@ -83,7 +83,8 @@ def train(
         checkpoint = last_checkpoint(work)
         if checkpoint:
             _say(f"going on from {checkpoint.name.replace('-', ' ')}")
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if not (checkpoint and _restored(trainer, model, checkpoint)):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if not trainer.is_world_process_zero():
             return {}
         history = trainer.state.log_history
@@ -105,6 +106,7 @@ def train(
 
 
 def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Template, work: Path, cuda: bool) -> Any:
+    from accelerate import PartialState
     from transformers import EarlyStoppingCallback
     from trl import SFTConfig
 
@@ -112,8 +114,7 @@ def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Templa
 
     schedule, optimiser = recipe.schedule, recipe.optimiser
     rows = {name: _labelled(examples[name]) for name in ("train", "validation")}
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    a_step = schedule.batch * schedule.accumulation * processes
+    a_step = schedule.batch * schedule.accumulation * PartialState().num_processes
     steps = schedule.max_steps or max(1, round(schedule.epochs * len(rows["train"]) / a_step))
     every = max(1, steps // schedule.checkpoints)
     half = recipe.weights.precision == "fp16"
@@ -195,6 +196,21 @@ def last_checkpoint(work: Path) -> Path | None:
     return max(found)[1] if found else None
 
 
+def _restored(trainer: Any, model: Any, checkpoint: Path) -> bool:
+    """Whether the run had ended by then; if so its best weights and its history are taken, and no step is added."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+    from transformers.trainer_callback import TrainerState
+
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    if state.global_step < state.max_steps:
+        return False
+    best = checkpoint.with_name(Path(state.best_model_checkpoint or checkpoint).name)
+    set_peft_model_state_dict(model, load_file(str(best / "adapter_model.safetensors")))
+    trainer.state = state
+    return True
+
+
 def _claim(work: Path, recipe: Recipe, provenance: dict[str, Any]) -> None:
     """Write what this run is into its folder, or refuse a folder that another run began."""
     identity = {"recipe": recipe.model_dump(mode="json"), **{k: provenance.get(k) for k in ("examples", "splits")}}
@@ -204,7 +220,9 @@ def _claim(work: Path, recipe: Recipe, provenance: dict[str, Any]) -> None:
         if json.loads(path.read_text("utf-8")) != identity:
             raise UserError(f"{work}: a run of another recipe or of other examples; give another --name or delete it")
         return
-    path.write_text(json.dumps(identity, indent=2) + "\n", "utf-8")
+    aside = path.with_name(f".run-{os.getpid()}.json")
+    aside.write_text(json.dumps(identity, indent=2) + "\n", "utf-8")
+    os.replace(aside, path)
 
 
 def _printer() -> Any:
@@ -309,10 +327,16 @@ def _trained(trainer: Any, model: Any, history: list[dict[str, Any]], seconds: f
 
 def _machine(cuda: bool) -> dict[str, Any]:
     import torch
+    from accelerate import PartialState
 
     facts: dict[str, Any] = {"python": platform.python_version(), "cores": len(os.sched_getaffinity(0))}
+    facts["processes"] = PartialState().num_processes
     return facts | ({"gpu": torch.cuda.get_device_name()} if cuda else {})
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    """A line on stderr, once however many processes train."""
+    from accelerate import PartialState
+
+    if PartialState().is_local_main_process:
+        print(line, file=sys.stderr, flush=True)

@@ -147,7 +147,8 @@ class CompletionTrainer(SFTTrainer):
             loss = loss * self.accelerator.num_processes  # DDP averages over devices
         if model.training:
             mask = inputs.get("attention_mask")
-            self.seen += int(labels.numel() if mask is None else mask.sum())
+            own = int(labels.numel() if mask is None else mask.sum())
+            self.seen += own * self.accelerator.num_processes  # the others' batches are about as long
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(

@@ -21,4 +21,5 @@ def keep_freed() -> bool:
     except (OSError, AttributeError):
         return False
     wanted = {M_MMAP_THRESHOLD: KEPT, M_TRIM_THRESHOLD: 2 * KEPT - 1, M_TOP_PAD: 2**28}
-    return all([mallopt(option, value) == 1 for option, value in wanted.items()])
+    taken = [mallopt(option, value) == 1 for option, value in wanted.items()]  # each, whatever the others say
+    return all(taken)

@@ -98,6 +98,11 @@ class Pipeline(Runnable[str, Answer]):
                 self._generator = TransformersChat.load(self.profile.generator, self.models)
             return self._generator
 
+    def use(self, generator: Any) -> None:
+        """Take `generator` in place of the profile's own; it needs `count_tokens` and `stream`."""
+        with self._loading:
+            self._generator = generator
+
     def warm(self) -> None:
         """Load everything and answer nothing, so that the first question is as quick as the next."""
         self.retriever.retrieve("What is asthma?")

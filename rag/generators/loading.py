@@ -31,7 +31,7 @@ def load(section: Generator, cache: Path) -> tuple[Any, Any]:
         tokenizer = _tokenizer(section, place)
         model = transformers.AutoModelForCausalLM.from_pretrained(place, **options)
         if section.adapter:
-            model = _with_adapter(model, section.adapter)
+            model = with_adapter(model, section.adapter)
         if packed:
             from rag.generators.packed import pack
 
@@ -138,7 +138,7 @@ def _best(torch: Any, cuda: bool) -> str:
     return "bf16" if cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported() else "fp32"
 
 
-def _with_adapter(model: Any, adapter: str) -> Any:
+def with_adapter(model: Any, adapter: str) -> Any:
     from peft import PeftModel
 
     folder = adapter_folder(adapter)

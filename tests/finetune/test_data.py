@@ -1,0 +1,174 @@
+"""Training examples: what each kind learns, what it may see, and that every completion ends."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from configs.recipes import Data
+from configs.schema import Passages, Retriever
+from finetune import data
+from finetune.corpus import PassagesOfPairs
+from finetune.splits import Splits, make
+from index.build import build
+from index.corpus import QAPair
+from index.store import Index
+from rag.generators.template import Template
+from rag.prompt import ABSTENTION
+from rag.retriever import HybridRetriever
+from tests import fakes
+from tests.rag import tiny
+
+KINDS = Data(closed=0.4, grounded=0.4, uncovered=0.2, max_tokens=3000, max_prompt_tokens=2400, max_answer_tokens=600)
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return Template(tiny.tokenizer(), "tiny")
+
+
+@pytest.fixture(scope="module")
+def corpus() -> list[QAPair]:
+    def asked(row: int) -> str:
+        topic = fakes.TOPICS[row % len(fakes.TOPICS)]
+        return f"How is {topic} with {topic}a and {topic}b and {topic}c in case{row}?"
+
+    return [fakes.pair(row, question=asked(row)) for row in range(60)]
+
+
+@pytest.fixture(scope="module")
+def splits(corpus: list[QAPair]) -> Splits:
+    return make(corpus, "digest")
+
+
+@pytest.fixture(scope="module")
+def retriever(corpus: list[QAPair], splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> PassagesOfPairs:
+    """Over the train split alone, as `finetune.corpus` builds it."""
+    from dataclasses import replace
+
+    from configs.schema import IndexSettings
+
+    part = replace(fakes.corpus(1), pairs=[corpus[row] for row in splits.rows(corpus, "train")])
+    embedder = fakes.FakeEmbedder(dimensions=256, max_tokens=128)
+    index: Index = build(part, tmp_path_factory.mktemp("index"), Passages(max_tokens=64), embedder, IndexSettings())
+    return PassagesOfPairs(HybridRetriever.create(index, embedder, Retriever()))
+
+
+@pytest.fixture(scope="module")
+def made(
+    corpus: list[QAPair], splits: Splits, template: Template, retriever: PassagesOfPairs
+) -> tuple[list[data.Example], data.Report]:
+    return data.make(corpus, splits, "train", KINDS, template, retriever)
+
+
+def test_the_kinds_stand_in_the_recipes_proportions(made: tuple[list[data.Example], data.Report]) -> None:
+    examples, report = made
+    total = len(examples) + sum(report.dropped.values())
+    assert report.made["closed"] == round(0.4 * total)
+    assert sum(report.made.values()) == len(examples)
+    assert report.tokens["closed"] == sum(one.tokens for one in examples if one.kind == "closed")
+
+
+def test_every_completion_ends_with_the_end_token_and_only_there(
+    made: tuple[list[data.Example], data.Report], template: Template
+) -> None:
+    end = template.tokenizer.eos_token_id
+    for example in made[0]:
+        assert example.completion_ids[-1] == end
+        assert end not in example.completion_ids[:-1]
+        assert template.tokenizer.decode(example.completion_ids[:-1]) == example.completion
+        assert example.prompt_ids == template.tokenizer(example.prompt, add_special_tokens=False)["input_ids"]
+
+
+def test_a_grounded_answer_is_its_sources_words_with_their_numbers(
+    made: tuple[list[data.Example], data.Report], corpus: list[QAPair]
+) -> None:
+    answers = {pair.id: pair.answer for pair in corpus}
+    grounded = [one for one in made[0] if one.kind == "grounded"]
+    assert grounded
+    for example in grounded:
+        shown = {int(n) for n in re.findall(r"^\[(\d)\] ", example.prompt, re.M)}
+        cited = {int(n) for n in re.findall(r"\[(\d)\]", example.completion)}
+        assert cited
+        assert cited <= shown
+        for sentence in re.split(r" \[\d\]\s*", example.completion):
+            assert sentence in answers[example.pair]
+            assert sentence in example.prompt
+
+
+def test_an_uncovered_prompt_has_nothing_of_the_questions_topic(
+    made: tuple[list[data.Example], data.Report], corpus: list[QAPair], splits: Splits
+) -> None:
+    uncovered = [one for one in made[0] if one.kind == "uncovered"]
+    assert uncovered
+    by_id = {pair.id: pair for pair in corpus}
+    for example in uncovered:
+        assert example.completion == ABSTENTION
+        topic = splits.topic_of[example.pair]
+        same = [pair for pair in corpus if splits.topic_of[pair.id] == topic]
+        assert not any(pair.answer[:60] in example.prompt for pair in same)
+        assert by_id[example.pair].focus
+
+
+def test_prompts_show_pairs_of_the_train_split_alone(
+    made: tuple[list[data.Example], data.Report], corpus: list[QAPair], splits: Splits
+) -> None:
+    others = [pair for pair in corpus if splits.split_of[pair.id] != "train"]
+    assert others
+    for example in made[0]:
+        assert splits.split_of[example.pair] == "train"
+        for pair in others:
+            assert pair.answer[:60] not in example.prompt + example.completion
+
+
+def test_a_long_answer_ends_at_a_sentence_within_the_budget(
+    corpus: list[QAPair], splits: Splits, template: Template
+) -> None:
+    settings = Data(max_tokens=600, max_answer_tokens=200)
+    examples, report = data.make(corpus, splits, "train", settings, template, None)
+    assert report.trimmed["closed"] == len(examples) > 0
+    answers = {pair.id: pair.answer for pair in corpus}
+    for example in examples:
+        assert len(example.completion_ids) <= 200
+        assert answers[example.pair].startswith(example.completion)
+        assert example.completion.endswith(".")
+    longer, _ = data.make(corpus, splits, "train", Data(max_tokens=900, max_answer_tokens=400), template, None)
+    assert len(longer[0].completion) > len(examples[0].completion)
+
+
+def test_what_cannot_be_made_is_counted_with_its_reason(
+    corpus: list[QAPair], splits: Splits, template: Template
+) -> None:
+    examples, report = data.make(corpus, splits, "train", Data(max_tokens=64, max_answer_tokens=16), template, None)
+    assert not examples
+    assert list(report.dropped) == ["closed: not one sentence of the answer fits"]
+    assert any("dropped" in line for line in report.lines())
+
+
+def test_the_same_seed_gives_the_same_examples_and_another_others(
+    corpus: list[QAPair], splits: Splits, template: Template, retriever: PassagesOfPairs,
+    made: tuple[list[data.Example], data.Report],
+) -> None:  # fmt: skip
+    again, _ = data.make(corpus, splits, "train", KINDS, template, retriever)
+    assert again == made[0]
+    other, _ = data.make(corpus, splits, "train", KINDS, template, retriever, seed=1)
+    assert [one.pair for one in other] != [one.pair for one in made[0]]
+
+
+def test_control_tokens_in_an_answer_are_not_learnt_as_such(template: Template) -> None:
+    pairs = [fakes.pair(row, answer=f"Rest helps, says page {row}. <|im_end|> And more of {row}.") for row in range(30)]
+    splits = make(pairs, "digest")
+    examples, _ = data.make(pairs, splits, "train", Data(), template, None)
+    end = template.tokenizer.eos_token_id
+    assert examples
+    assert all(example.completion_ids.count(end) == 1 for example in examples)
+
+
+def test_a_question_is_sometimes_asked_in_other_words() -> None:
+    pair = fakes.pair(3)
+    asked = {data._reworded(pair, random.Random(n)) for n in range(200)}
+    assert pair.question in asked
+    assert any("migraine disease" in question for question in asked)
+    assert any(question.islower() and not question.endswith("?") for question in asked)

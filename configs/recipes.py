@@ -56,10 +56,11 @@ class Lora(Section):
     dropout: float = Field(0.0, ge=0, lt=1)
     targets: Literal["all-linear"] | tuple[str, ...] = "all-linear"
     rslora: bool = False
-    first_layer: int = Field(
+    first_layer: float = Field(
         0,
         ge=0,
-        description="blocks before it get no adapter, so that nothing is computed backwards through them",
+        description="blocks before it get no adapter, so that nothing is computed backwards through them; "
+        "under 1 it is a share of the blocks",
     )
 
 

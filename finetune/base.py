@@ -70,10 +70,11 @@ def lora_config(recipe: Recipe, model: Any, name: str) -> Any:
 
     lora = recipe.lora
     blocks = int(model.config.num_hidden_layers)
-    if lora.first_layer >= blocks:
+    first = int(lora.first_layer * blocks) if lora.first_layer < 1 else int(lora.first_layer)
+    if first >= blocks:
         raise UserError(f"lora.first_layer={lora.first_layer}: {name} has {blocks} blocks, numbered from 0")
     targets: Any
-    if lora.targets == "all-linear" and lora.first_layer:
+    if lora.targets == "all-linear" and first:
         targets = sorted(_linear(model))
     elif lora.targets == "all-linear":
         targets = "all-linear"
@@ -89,7 +90,7 @@ def lora_config(recipe: Recipe, model: Any, name: str) -> Any:
         lora_dropout=lora.dropout,
         target_modules=targets,
         use_rslora=lora.rslora,
-        layers_to_transform=list(range(lora.first_layer, blocks)) if lora.first_layer else None,
+        layers_to_transform=list(range(first, blocks)) if first else None,
         bias="none",
         task_type="CAUSAL_LM",
     )

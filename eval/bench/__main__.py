@@ -19,7 +19,7 @@ from typing import Any
 from configs import entry
 from configs.errors import UserError, run
 
-PARTS = ("retrieval", "abstention", "generation", "startup", "attribution", "indexing")
+PARTS = ("retrieval", "abstention", "generation", "startup", "attribution", "finetune", "indexing")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,6 +81,10 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
         from eval.bench import generation
 
         return lambda: generation.run(profile, generation.prompts(profile, folder, args.n), args.n)
+    if part == "finetune":
+        from eval.bench import finetune
+
+        return lambda: finetune.run(profile, folder, entry.data_folder() / "models")
     spec = [os.environ["MEDQUAD"]] if data else ["starter"]
     if part == "attribution":
         from eval.bench import attribution

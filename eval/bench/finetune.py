@@ -1,0 +1,114 @@
+"""Trained tokens a second (padding not counted), against a bare PyTorch LoRA loop on the same batches.
+
+    python -m eval.bench finetune
+
+Closed-book examples of the starter corpus's and grounded ones' lengths, from the corpus that is indexed. Rounds take
+turns, so that a busy machine slows both alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from configs.schema import Profile
+
+ROUNDS = 3
+STEPS = 6
+
+
+def run(profile: Profile, folder: Path, models: Path) -> dict[str, Any]:
+    """Tokens a second of either, and their ratio in the same rounds."""
+    import torch
+    from datasets import Dataset, DatasetDict
+
+    from configs.recipes import load_recipe
+    from finetune import base
+    from finetune.train import _labelled, _trainer
+    from finetune.trainer import Collator, LikeLengths
+    from rag.generators.loading import tokenizer_of
+    from rag.generators.template import Template
+
+    recipe, _ = base.adapted(load_recipe("grounded"), torch.cuda.is_available())
+    size = recipe.schedule.batch
+    steps = [f"schedule.max_steps={STEPS}", "schedule.checkpoints=1", "schedule.validation=1"]
+    recipe, _ = base.adapted(load_recipe("grounded", steps), torch.cuda.is_available())
+    template = Template(tokenizer_of(profile.generator, models))
+    rows = _rows(profile, folder, template, recipe, size * STEPS)
+    columns = Dataset.from_dict(rows)
+    labelled = _labelled(columns)
+    order = list(LikeLengths(list(labelled["length"]), size, recipe.seed))
+    batches = [[labelled[at] for at in order[start : start + size]] for start in range(0, size * STEPS, size)]
+    tokens = sum(rows["length"])
+    collate = Collator(template.tokenizer.pad_token_id)
+
+    ours: list[float] = []
+    bare: list[float] = []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as scratch:
+            model = base.load(profile.generator, recipe, models)
+            parts = DatasetDict({"train": columns, "validation": columns.select([0])})
+            trainer = _trainer(recipe, model, parts, template, Path(scratch), torch.cuda.is_available())
+            trainer.args.eval_strategy = trainer.args.save_strategy = "no"
+            trainer.args.load_best_model_at_end = False
+            begun = time.perf_counter()
+            trainer.train()
+            ours.append(tokens / (time.perf_counter() - begun))
+        bare.append(tokens / _bare(base.load(profile.generator, recipe, models), batches, collate))
+    return {
+        "examples": len(rows["length"]),
+        "tokens": tokens,
+        "batch": size,
+        "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "tokens_a_second": round(statistics.median(ours), 1),
+        "bare_tokens_a_second": round(statistics.median(bare), 1),
+        "ratio_to_bare": round(statistics.median([a / b for a, b in zip(ours, bare, strict=True)]), 3),
+        "ratios": [round(a / b, 3) for a, b in zip(ours, bare, strict=True)],
+    }
+
+
+def _bare(model: Any, batches: list[list[dict[str, Any]]], collate: Any) -> float:
+    """Seconds of a plain loop: forward, loss on the learnt tokens' positions alone, backward, AdamW."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    inner = model.get_base_model()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=1e-4)
+    model.train()
+    begun = time.perf_counter()
+    for rows in batches:
+        batch = {name: value.to(model.device) for name, value in collate(rows).items()}
+        hidden = inner.model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
+        ).last_hidden_state
+        kept = batch["labels"][:, 1:] != -100
+        loss = cross_entropy(inner.lm_head(hidden[:, :-1][kept]).float(), batch["labels"][:, 1:][kept])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def _rows(profile: Profile, folder: Path, template: Any, recipe: Any, count: int) -> dict[str, list[Any]]:
+    """Examples of the recipe's kinds from the index's pairs, in its proportions."""
+    from finetune import data
+    from finetune.corpus import PassagesOfPairs
+    from finetune.splits import make
+    from index.embedder import Embedder
+    from index.store import Index
+    from rag.retriever import HybridRetriever
+
+    index = Index.open(folder)
+    retriever = PassagesOfPairs(HybridRetriever.create(index, Embedder(profile.embedder), profile.retriever))
+    splits = make(index.pairs, index.manifest.corpus_digest)
+    made, _ = data.make(index.pairs, splits, "train", recipe.data, template, retriever, limit=2 * count)
+    kept = made[:count]
+    return data.as_columns(kept) | {"length": [one.tokens for one in kept]}

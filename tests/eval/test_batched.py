@@ -1,0 +1,74 @@
+"""Generation in batches: each prompt once, the same text as one at a time, and a killed run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import BaseMessage, HumanMessage
+
+from eval.batched import Batched
+from rag.generators.transformers import TransformersChat
+from tests.rag import tiny
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> TransformersChat:
+    folder = tmp_path_factory.mktemp("tiny")
+    section = tiny.save(folder / "model", spread=0.05)
+    adapter = tiny.save_adapter(folder / "model", folder / "adapter")
+    return TransformersChat.load(section.model_copy(update={"adapter": str(adapter)}), folder)
+
+
+ASKED: list[list[BaseMessage]] = [[HumanMessage("What is gout? " * n)] for n in (1, 9, 2, 5, 3)]
+
+
+def ask(batched: Batched, **given: Any) -> list[str]:
+    return ["".join(str(chunk.content) for chunk in batched.stream(one, max_new_tokens=9, **given)) for one in ASKED]
+
+
+def test_batches_give_the_text_of_one_at_a_time(chat: TransformersChat) -> None:
+    batched = Batched(chat, rows=2)
+    assert ask(batched) == [""] * 5
+    for adapter in (True, False):
+        texts = batched.settle(lambda adapter=adapter: ask(batched, adapter=adapter))  # type: ignore[misc]
+        alone = [
+            "".join(str(chunk.content) for chunk in chat.stream(one, max_new_tokens=9, adapter=adapter))
+            for one in ASKED
+        ]
+        assert texts == alone
+        assert any(texts)
+    assert len(batched.drafts) == 10
+
+
+def test_usage_and_the_reason_of_the_end_are_those_of_the_generator(chat: TransformersChat) -> None:
+    batched = Batched(chat)
+    batched.settle(lambda: ask(batched))
+    theirs = list(chat.stream(ASKED[1], max_new_tokens=9))[-1]
+    ours = list(batched.stream(ASKED[1], max_new_tokens=9))[-1]
+    assert ours.usage_metadata == theirs.usage_metadata
+    assert ours.response_metadata["finish_reason"] == theirs.response_metadata["finish_reason"]
+
+
+def test_a_killed_run_generates_only_what_is_missing(
+    chat: TransformersChat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "drafts.jsonl"
+    first = Batched(chat, cache, rows=2)
+    texts = first.settle(lambda: ask(first))
+    lines = cache.read_text().splitlines()
+    assert len(lines) == 5
+    cache.write_text("\n".join(lines[:3]) + "\n" + lines[3][:20])  # killed while it wrote the fourth
+    again = Batched(chat, cache, rows=2)
+    made: list[int] = []
+    real = again._generate
+    monkeypatch.setattr(
+        again, "_generate", lambda prompts, **given: made.append(len(prompts)) or real(prompts, **given)
+    )
+    assert again.settle(lambda: ask(again)) == texts
+    assert sum(made) == 2
+    whole = Batched(chat, cache)
+    assert whole.settle(lambda: ask(whole)) == texts
+    other = Batched(chat, cache, identity="another adapter")
+    assert ask(other) == [""] * 5

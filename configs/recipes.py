@@ -45,6 +45,8 @@ class Data(Section):
         total = self.closed + self.grounded + self.uncovered
         if abs(total - 1) > 1e-6:
             raise ValueError(f"closed + grounded + uncovered must be 1, they are {total:g}")
+        if self.closed < 1 and self.max_prompt_tokens >= self.max_tokens:
+            raise ValueError("max_prompt_tokens must be less than max_tokens, or no answer fits after the passages")
         return self
 
 

@@ -87,6 +87,7 @@ def measure(profile: Profile, modes: Sequence[str], n: int, split: str, tokens: 
     pipeline = Pipeline.open(profile, entry.index_folder(), work.models)
     pairs = pipeline.index.pairs
     splits = make(pairs, pipeline.index.manifest.corpus_digest, 0)
+    _same_splits(profile.generator.adapter, splits)
     rows = chosen(pairs, splits, split, n, seed)
     asked = [pairs[row] for row in rows]
     adapter = profile.generator.adapter
@@ -150,8 +151,25 @@ def _abstains(
         # Whether it abstains shows in its first words.
         prompts = [example.prompt_ids for example in made]
         drafts = batched.prompts(prompts, 12, lambda done, total, kind=kind: say(kind, done, total))  # type: ignore[misc]
-        found[kind] = share([ABSTENTION.startswith(draft.text.strip()[:30]) and bool(draft.text) for draft in drafts])
+        found[kind] = share(
+            [ABSTENTION.startswith(draft.text.strip()[:30]) and bool(draft.text.strip()) for draft in drafts]
+        )
     return found
+
+
+def _same_splits(adapter: str | None, splits: Any) -> None:
+    """Raise UserError for an adapter that was trained on other splits: it may have learnt what is asked."""
+    from finetune.store import MANIFEST, read_manifest
+    from rag.generators.loading import adapter_folder
+
+    if not adapter or not (adapter_folder(adapter) / MANIFEST).exists():
+        return
+    known = read_manifest(adapter_folder(adapter))
+    if known["splits"] != splits.hash:
+        raise UserError(
+            f"{adapter}: trained on other splits ({known['splits'][:12]}, by {known['split_by']}) than the index's "
+            f"({splits.hash[:12]}); what it is asked may have been learnt"
+        )
 
 
 def _weights_digest(folder: Path) -> str:

@@ -135,10 +135,12 @@ def _train(args: argparse.Namespace) -> int:
 def _sweep(args: argparse.Namespace) -> int:
     from finetune.sweep import load_sweep, runs, sweep_all
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("a sweep runs in one process; start it without accelerate launch")
     sweep = load_sweep(args.sweep)
     chosen = runs(sweep, args.recipe_overrides)
     start = _Start(args)
-    folder = start.work.data / "sweeps" / f"{sweep.name}-{start.profile.name}-{start.splits.hash[:8]}"
+    folder = start.work.data / "sweeps" / f"{sweep.name}-{start.identity[:12]}"
     sweep_all(sweep, chosen, folder, lambda recipe, work, out: start.train(recipe, lambda _: work, out))
     print((folder / "table.md").read_text("utf-8"), end="")
     print(f"{folder}: table.csv, table.md, plot.png", file=sys.stderr)
@@ -206,11 +208,19 @@ class _Start:
 
         self.profile = entry.load_for(args)
         self.work = steps.Work(entry.data_folder())
-        self.corpus = steps.read(_spec(args), self.profile)
         with _one_at_a_time():
+            self.corpus = steps.read(_spec(args), self.profile)
             self.splits, folder = steps.split(self.corpus, self.work, args.by, args.seed)
         _say(f"splits {folder.name} ({self.splits.hash[:12]})")
         self.tokenizer = tokenizer_of(self.profile.generator, self.work.models)
+
+    @property
+    def identity(self) -> str:
+        """What a recipe's figures depend on besides the recipe: profile, splits, prompt."""
+        from rag.prompt import PROMPT_VERSION
+
+        parts = f"{self.profile.model_dump_json()} {self.splits.hash} {PROMPT_VERSION}"
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     def examples(self, recipe: Recipe) -> tuple[Any, Any, dict[str, Any], str]:
         """Chat template, examples, the report on them, and the hash of what decided them."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from configs.errors import UserError
 from configs.recipes import Recipe
@@ -29,6 +29,8 @@ def adapted(recipe: Recipe, cuda: bool) -> tuple[Recipe, list[str]]:
         if optimiser.name in ("adamw_8bit", "paged_adamw", "paged_adamw_8bit"):
             notes.append(f"optimiser.name={optimiser.name} needs CUDA; adamw is taken")
             optimiser = optimiser.model_copy(update={"name": "adamw"})
+    elif weights.precision == "auto":
+        weights = weights.model_copy(update={"precision": _auto(cuda)})
     return recipe.model_copy(update={"weights": weights, "optimiser": optimiser}), notes
 
 
@@ -38,17 +40,16 @@ def load(section: Generator, recipe: Recipe, cache: Path) -> Any:
     Raises UserError where the model cannot be had, or has no layer of a name that the recipe targets.
     """
     import torch
-    from peft import get_peft_model, prepare_model_for_kbit_training
+    from peft import get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from index.embedder import native_precision
     from rag.generators.loading import locate, reading
 
     place = locate(section, cache)
     cuda = torch.cuda.is_available()
     precision: str = recipe.weights.precision
     if precision == "auto":
-        precision = ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if cuda else _cpu(native_precision("cpu"))
+        precision = _auto(cuda)
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
     options: dict[str, Any] = {"dtype": dtype}
     quantised = recipe.weights.quantisation
@@ -56,10 +57,6 @@ def load(section: Generator, recipe: Recipe, cache: Path) -> Any:
         options["quantization_config"] = _quantisation(quantised, dtype)
     with reading(section.model):
         model = AutoModelForCausalLM.from_pretrained(place, **options)
-    if quantised != "none":
-        model = prepare_model_for_kbit_training(
-            model, use_gradient_checkpointing=recipe.schedule.gradient_checkpointing
-        )
     model.config.use_cache = False
     return get_peft_model(model, lora_config(recipe, model, section.model))
 
@@ -106,8 +103,15 @@ def _linear(model: Any) -> set[str]:
     }
 
 
-def _cpu(precision: str) -> str:
-    return "bf16" if precision == "bf16" else "fp32"
+def _auto(cuda: bool) -> Literal["bf16", "fp16", "fp32"]:
+    """bf16 where the hardware multiplies it, else fp16 on CUDA (with a scaled loss) and fp32 on a CPU."""
+    import torch
+
+    from index.embedder import native_precision
+
+    if cuda:
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if native_precision("cpu") == "bf16" else "fp32"
 
 
 def _quantisation(kind: str, dtype: Any) -> Any:

@@ -224,6 +224,8 @@ class _Maker:
 
     def _fitted(self, units: Sequence[str], room: int) -> tuple[str, list[int], bool]:
         """As many of the units as fit in `room` tokens, their ids with the end token, and whether they are all."""
+        if room <= 0:
+            return "", list(self.end), False
         text = "".join(units).strip()
         ids = self._ids(text)
         kept = len(units)

@@ -21,7 +21,7 @@ from configs.schema import Generator
 from finetune import card, gguf_file
 from finetune.store import MANIFEST, read_manifest
 from rag import prompt
-from rag.generators.loading import adapter_folder, locate, reading
+from rag.generators.loading import adapter_folder, adapter_template, locate, reading
 
 Say = Callable[[str], None]
 
@@ -34,7 +34,7 @@ def merged(section: Generator, models: Path, out: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from rag.generators.loading import adapter_template, with_adapter
+    from rag.generators.loading import with_adapter
 
     if not section.adapter:
         raise UserError("no adapter to merge; train one (make finetune) or name it: --adapter FOLDER")
@@ -83,6 +83,7 @@ def ollama(section: Generator, models: Path, out: Path, quantisation: str = "q8_
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(locate(section, models))
+        tokenizer.chat_template = adapter_template(section) or tokenizer.chat_template
         (folder / "Modelfile").write_text(modelfile(name, tokenizer, section), "utf-8")
     return out
 
@@ -141,7 +142,11 @@ def _new(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def _room(out: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
     try:
         yield
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
+    except SafetensorError as error:
+        raise UserError(f"{out}: cannot be written: {' '.join(str(error).split())[:160]}") from None

@@ -18,6 +18,7 @@ MISTRAL = (
     "{% endfor %}"
 )
 LLAMA3 = (
+    "{{ bos_token or '' }}"
     "{% for message in messages %}"
     "<|start_header_id|>{{ message.role }}<|end_header_id|>\n\n{{ message.content }}<|eot_id|>"
     "{% endfor %}"

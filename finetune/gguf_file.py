@@ -17,7 +17,6 @@ import numpy as np
 from configs.errors import UserError
 
 KINDS = ("f16", "q8_0", "q4_1")
-BASE_TOKENIZER = ("tokenizer.",)
 KEPT_FROM_BASE = ("general.license", "general.languages", "general.organization", "llama.", "tokenizer.")
 
 
@@ -39,6 +38,9 @@ def write(folder: Path, out: Path, kind: str, base: Path | None = None) -> None:
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     if base:
         _copy(gguf.GGUFReader(str(base)), writer)
+        template = folder / "chat_template.jinja"  # an adapter's own, where it was trained in another format
+        if template.exists():
+            writer.add_chat_template(template.read_text("utf-8"))
     else:
         _shape(writer, config)
         _tokenizer(writer, folder, config)
@@ -96,7 +98,7 @@ def _copy(reader: Any, writer: Any) -> None:
     import gguf
 
     for name, entry in reader.fields.items():
-        if not name.startswith(KEPT_FROM_BASE):
+        if not name.startswith(KEPT_FROM_BASE) or name == "tokenizer.chat_template":
             continue
         value = entry.contents()
         kind = entry.types[0]

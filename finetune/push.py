@@ -42,6 +42,7 @@ def push(folder: Path, repository: str, private: bool = True, yes: bool = False)
         print("upload? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise UserError("nothing uploaded")
+    import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
@@ -56,6 +57,8 @@ def push(folder: Path, repository: str, private: bool = True, yes: bool = False)
         if status in (401, 403):
             raise UserError(f"the hub does not let you write to {repository}; run: hf auth login") from None
         raise UserError(f"the hub refused: {' '.join(str(error).split())[:160]}") from None
-    except OSError as error:  # no connection, in whichever of the client's forms
+    except ValueError as error:
+        raise UserError(f"{repository}: {' '.join(str(error).split())[:160]}") from None
+    except (OSError, httpx2.HTTPError) as error:  # no connection, in whichever of the client's forms
         raise UserError(f"the hub does not answer ({' '.join(str(error).split())[:120]}); nothing is lost") from None
     return f"{hub.endpoint}/{repository}"

@@ -7,6 +7,7 @@ kept, so that a killed sweep goes on; the table (CSV, Markdown) and the plot gro
 from __future__ import annotations
 
 import csv
+import gc
 import hashlib
 import itertools
 import json
@@ -24,6 +25,7 @@ from configs import describe, read_toml
 from configs.errors import UserError
 from configs.recipes import Recipe, load_recipe
 from configs.schema import Section
+from finetune.train import RecipeFailed
 
 SWEEPS = Path(__file__).parent.parent / "configs" / "sweeps"
 RESULTS = ("loss", "perplexity", "closed", "grounded", "uncovered", "best_step", "steps", "tokens", "peak_memory_gb")
@@ -119,9 +121,8 @@ def _result(run: Run, folder: Path, train: Callable[[Recipe, Path, Path], dict[s
     work, out = folder / run.id, folder / f"{run.id}-adapter"
     try:
         manifest = train(run.recipe, work, out)
-    except UserError as error:
-        if "run the same command again" in str(error):  # no fault of the recipe: stop, and go on later
-            raise
+    except RecipeFailed as error:  # anything else is not the recipe's fault: stop, and go on later
+        gc.collect()
         return {"values": dict(run.values), "failed": str(error)}
     trained = manifest["trained"]
     result = {"values": dict(run.values), **trained["validation"]}

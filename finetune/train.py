@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import errno
 import json
+import math
 import os
 import platform
 import resource
@@ -18,7 +19,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,10 @@ COMPLETE = "complete"
 LOG_SECONDS = 15.0
 
 
+class RecipeFailed(UserError):
+    """The recipe cannot be trained here as it is: its loss is not a number, or it takes too much memory."""
+
+
 def train(
     profile: Profile,
     recipe: Recipe,
@@ -66,6 +71,7 @@ def train(
     """
     import torch
     import transformers
+    from accelerate import PartialState
 
     cuda = torch.cuda.is_available()
     if not cuda:
@@ -74,9 +80,10 @@ def train(
     recipe, notes = base.adapted(recipe, cuda)
     for note in notes:
         _say(f"recipe {recipe.name}: {note}")
-    _claim(work, asked, provenance)
     transformers.set_seed(recipe.seed)
     with _mended(work):
+        _claim(work, asked, {**provenance, "stand_ins": notes, "processes": PartialState().num_processes})
+        _forget_peak(cuda)
         model = base.load(profile.generator, recipe, models)
         trainer = _trainer(recipe, model, examples, template, work, cuda)
         begun = time.monotonic()
@@ -155,7 +162,12 @@ def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Templa
         disable_tqdm=True,
         use_cpu=not cuda,
         log_level="error",
+        logging_nan_inf_filter=False,  # it would show a loss that is not a number as 0
+        restore_callback_states_from_checkpoint=True,
     )
+    if arguments.n_gpu > 1:
+        _say(f"one of {arguments.n_gpu} GPUs is used; for all: accelerate launch --num_processes {arguments.n_gpu} ...")
+        arguments._n_gpu = 1
     tokenizer = template.tokenizer
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     trainer = CompletionTrainer(
@@ -203,7 +215,9 @@ def _restored(trainer: Any, model: Any, checkpoint: Path) -> bool:
     from transformers.trainer_callback import TrainerState
 
     state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
-    if state.global_step < state.max_steps:
+    control = state.stateful_callbacks.get("TrainerControl", {})
+    stopped = isinstance(control, dict) and control.get("args", {}).get("should_training_stop")
+    if state.global_step < state.max_steps and not stopped:
         return False
     best = checkpoint.with_name(Path(state.best_model_checkpoint or checkpoint).name)
     set_peft_model_state_dict(model, load_file(str(best / "adapter_model.safetensors")))
@@ -212,13 +226,16 @@ def _restored(trainer: Any, model: Any, checkpoint: Path) -> bool:
 
 
 def _claim(work: Path, recipe: Recipe, provenance: dict[str, Any]) -> None:
-    """Write what this run is into its folder, or refuse a folder that another run began."""
-    identity = {"recipe": recipe.model_dump(mode="json"), **{k: provenance.get(k) for k in ("examples", "splits")}}
+    """Write what this run is into its folder, or refuse a folder that another run, or other hardware, began."""
+    decisive = ("examples", "splits", "stand_ins", "processes")
+    identity = {"recipe": recipe.model_dump(mode="json"), **{name: provenance.get(name) for name in decisive}}
     path = work / "run.json"
     work.mkdir(parents=True, exist_ok=True)
     if path.exists():
         if json.loads(path.read_text("utf-8")) != identity:
-            raise UserError(f"{work}: a run of another recipe or of other examples; give another --name or delete it")
+            raise UserError(
+                f"{work}: a run of another recipe, other examples or other hardware; delete it or give another --name"
+            )
         return
     aside = path.with_name(f".run-{os.getpid()}.json")
     aside.write_text(json.dumps(identity, indent=2) + "\n", "utf-8")
@@ -249,8 +266,8 @@ def _watcher(work: Path, trainer: Any) -> Any:
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
             loss = logs.get("loss", logs.get("eval_loss"))
-            if loss is not None and loss != loss:
-                raise UserError(
+            if loss is not None and not math.isfinite(loss):
+                raise RecipeFailed(
                     f"the loss at step {state.global_step} is not a number; lower optimiser.learning_rate "
                     f"(the checkpoints in {work} are kept)"
                 )
@@ -285,21 +302,22 @@ def _watcher(work: Path, trainer: Any) -> Any:
 def _mended(work: Path) -> Iterator[None]:
     """A lack of disk or memory becomes one line; the checkpoints stay."""
     import torch
+    from safetensors import SafetensorError
 
     kept = f"the checkpoints in {work} are kept: run the same command again to go on"
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError):
-        raise UserError(f"out of memory; lower schedule.batch (and raise schedule.accumulation); {kept}") from None
+        raise RecipeFailed(f"out of memory; lower schedule.batch (and raise schedule.accumulation); {kept}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"the disk is full; free some space; {kept}") from None
         raise
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         text = str(error)
         if "can't allocate memory" in text:
-            raise UserError(f"out of memory; lower schedule.batch; {kept}") from None
-        if "No space left" in text or "file write failed" in text or "PytorchStreamWriter failed" in text:
+            raise RecipeFailed(f"out of memory; lower schedule.batch; {kept}") from None
+        if any(mark in text for mark in ("No space left", "os error 28", "file write failed", "PytorchStreamWriter")):
             raise UserError(f"the disk is full; free some space; {kept}") from None
         raise
 
@@ -311,7 +329,7 @@ def _trained(trainer: Any, model: Any, history: list[dict[str, Any]], seconds: f
     best = min(losses, key=lambda row: row["eval_loss"]) if losses else {}
     found = {name.removeprefix("eval_"): value for name, value in best.items() if name.startswith("eval_")}
     tokens = max((row["tokens"] for row in history if "tokens" in row), default=0)
-    memory = torch.cuda.max_memory_allocated() if cuda else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory = torch.cuda.max_memory_allocated() if cuda else _peak_bytes()
     return {
         "steps": trainer.state.global_step,
         "epochs": round(float(trainer.state.epoch or 0), 3),
@@ -323,6 +341,26 @@ def _trained(trainer: Any, model: Any, history: list[dict[str, Any]], seconds: f
         "validation": found,
         "peak_memory_gb": round(memory / 2**30, 2),
     }
+
+
+def _forget_peak(cuda: bool) -> None:
+    """Begin the peak of memory anew, so that a run's own is told."""
+    import torch
+
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+
+
+def _peak_bytes() -> int:
+    """The most memory that was resident since `_forget_peak`, else since the process began."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _machine(cuda: bool) -> dict[str, Any]:

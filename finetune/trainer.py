@@ -128,6 +128,9 @@ class CompletionTrainer(SFTTrainer):
         super().__init__(*args, **kwargs)
         learn_completions(self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model)
         self.model_accepts_loss_kwargs: bool = True  # the loss below is divided by the tokens of the whole step
+        for parameter in self.model.parameters():
+            if parameter.requires_grad:  # over a quantised base TRL makes them bf16, which rounds small steps away
+                parameter.data = parameter.data.float()
         self.seen = 0
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
@@ -171,11 +174,17 @@ class CompletionTrainer(SFTTrainer):
     def _summed(self, rows: Any) -> tuple[float, float]:
         """Summed loss and learnt tokens over `rows`, on every process."""
         total = torch.zeros(2, dtype=torch.float64, device=self.args.device)
-        for inputs in self.get_eval_dataloader(rows):
-            inputs = self._prepare_inputs(inputs)
+        first, step, size = (
+            self.accelerator.process_index,
+            self.accelerator.num_processes,
+            self.args.per_device_eval_batch_size,
+        )
+        mine = list(range(first, len(rows), step))  # accelerate's own shards repeat rows to come out even
+        for at in range(0, len(mine), size):
+            inputs = self._prepare_inputs(self.data_collator([rows[row] for row in mine[at : at + size]]))
             labels = inputs.pop("labels")
             with torch.no_grad(), self.compute_loss_context_manager():
-                loss = self.model_wrapped(**inputs, learn=labels).loss
+                loss = self.model(**inputs, learn=labels).loss
             count = (labels[:, 1:] != IGNORED).sum()
             total += torch.stack([loss.double(), count.double()])
         summed = self.accelerator.reduce(total, "sum")

@@ -44,7 +44,8 @@ def run(profile: Profile, folder: Path, models: Path) -> dict[str, Any]:
     order = list(LikeLengths(list(labelled["length"]), size, recipe.seed))
     batches = [[labelled[at] for at in order[start : start + size]] for start in range(0, size * STEPS, size)]
     tokens = sum(rows["length"])
-    collate = Collator(template.tokenizer.pad_token_id)
+    tokenizer = template.tokenizer
+    collate = Collator(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
 
     ours: list[float] = []
     bare: list[float] = []
@@ -76,10 +77,14 @@ def _bare(model: Any, batches: list[list[dict[str, Any]]], collate: Any) -> floa
     import torch
     from torch.nn.functional import cross_entropy
 
+    if torch.cuda.is_available():
+        model = model.to("cuda")
     inner = model.get_base_model()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=1e-4)
     model.train()
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
     begun = time.perf_counter()
     for rows in batches:
         batch = {name: value.to(model.device) for name, value in collate(rows).items()}

@@ -118,7 +118,7 @@ def _precision(section: Generator, torch: Any) -> tuple[dict[str, Any], bool]:
         raise UserError(f"generator.precision={precision} needs bitsandbytes; pip install bitsandbytes") from None
     from transformers import BitsAndBytesConfig
 
-    compute = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    compute = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     four = precision == "nf4"
     quantization = BitsAndBytesConfig(
         load_in_4bit=four,
@@ -133,7 +133,7 @@ def _precision(section: Generator, torch: Any) -> tuple[dict[str, Any], bool]:
 def _best(torch: Any, cuda: bool) -> str:
     """bf16 where the hardware multiplies it; a CPU that has to convert it first is faster in fp32."""
     if cuda:
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     cpu = torch.cpu
     return "bf16" if cpu._is_avx512_bf16_supported() or cpu._is_amx_tile_supported() else "fp32"
 

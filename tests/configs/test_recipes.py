@@ -92,6 +92,7 @@ def test_jeanroberts_step_is_32_examples_and_qureshis_second_run_is_an_override(
         (["optimiser.learning_rate=-1"], "optimiser.learning_rate"),
         (["data.format=latin"], "data.format"),
         (["data.closed=0.9"], "must be 1"),
+        (["data.max_tokens=256"], "max_prompt_tokens must be less"),
         (["magic=1"], "magic"),
         (["lora"], "override 'lora'"),
     ],
@@ -121,7 +122,7 @@ def test_one_at_a_time_varies_one_and_a_grid_all() -> None:
     for run in runs(exir)[1:]:
         assert sum(run.values[field] != reference[field] for field in reference) == 1
     assert len(runs(exir)) == 1 + sum(len(values) - 1 for values in exir.factors.values())
-    assert len(runs(load_sweep("qureshi"))) == 4
+    assert len(runs(load_sweep("qureshi"))) == 8
 
 
 def test_a_sweep_over_a_field_that_no_recipe_has_is_refused(tmp_path: object) -> None:

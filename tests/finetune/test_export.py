@@ -154,6 +154,13 @@ def test_push_without_a_terminal_a_card_or_a_hub_is_one_line(tmp_path: Path, mon
     monkeypatch.setattr("huggingface_hub.HfApi.create_repo", away)
     with pytest.raises(UserError, match="does not answer"):
         push.push(folder, "someone/medcite", yes=True)
+    monkeypatch.undo()
+    # pytest-socket holds the real client to loopback, which is how a machine without a network looks to it.
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with pytest.raises(UserError):
+        push.push(folder, "someone/medcite", yes=True)
+    with pytest.raises(UserError):
+        push.push(folder, "some one/med cite", yes=True)
 
 
 def test_an_altered_adapter_is_noticed(tmp_path: Path) -> None:

@@ -184,7 +184,10 @@ def test_what_needs_cuda_is_said_by_name_with_its_stand_in(name: str) -> None:
     said = " ".join(notes)
     assert ("weights.quantisation" in said) == (recipe.weights.quantisation != "none")
     assert ("optimiser.name" in said) == (recipe.optimiser.name != taken.optimiser.name)
-    assert base.adapted(recipe, cuda=True) == (recipe, [])
+    on_gpu, notes = base.adapted(recipe, cuda=True)
+    assert notes == []
+    assert on_gpu.weights.precision != "auto"
+    assert on_gpu.model_copy(update={"weights": recipe.weights}) == recipe
 
 
 @pytest.mark.medquad

@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--adapter", type=Path, help="which (default: the one the chat takes)")
     result.add_argument("--tokens", type=int, default=320, help="most a generated answer may have (default: 320)")
     result.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    result.add_argument("--into-card", action="store_true", help="put the figures into the adapter's model card")
     result.add_argument("--seed", type=int, default=0)
     entry.add_arguments(result)
     return result
@@ -56,6 +57,11 @@ def main() -> int:
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    if args.into_card and profile.generator.adapter:
+        from finetune.store import add_results
+        from rag.generators.loading import adapter_folder
+
+        add_results(adapter_folder(profile.generator.adapter), markdown(found))
     return 0
 
 
@@ -177,6 +183,27 @@ def _weights_digest(folder: Path) -> str:
 
     with (folder / "adapter_model.safetensors").open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def markdown(found: dict[str, Any]) -> list[str]:
+    """The figures as lines of Markdown."""
+    from eval import overlap
+
+    lines = [
+        f"On {found['n']} pairs of {found['topics']} topics of the {found['split']} split, none of whose topics was "
+        f"trained on; source indexed, greedy, at most {found['tokens']} tokens; 95% bootstrap intervals by topic.",
+        "",
+        "| mode | ROUGE-1 | ROUGE-2 | ROUGE-L | BLEU | length ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    for mode, row in found["overlap"].items():
+        cells = [f"{value:.3f} ({low:.3f}-{high:.3f})" for value, low, high in (row[name] for name in overlap.ROUGE)]
+        cells += ["{:.1f} ({:.1f}-{:.1f})".format(*row["bleu"]), f"{row['length_ratio']:.2f}"]
+        lines.append(f"| {mode} | {' | '.join(cells)} |")
+    for kind, figures in found["abstains"].items():
+        span = f"{figures['low']:.3f}-{figures['high']:.3f}, n {figures['n']}"
+        lines += ["", f"Says that the sources do not answer, on {kind} prompts: {figures['share']:.3f} ({span})."]
+    return lines
 
 
 def show(found: dict[str, Any]) -> None:

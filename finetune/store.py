@@ -71,6 +71,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def add_results(folder: Path, lines: list[str]) -> None:
+    """Put measured results (Markdown lines) into a finished adapter's manifest and card."""
+    from finetune import card
+
+    manifest = read_manifest(folder) | {"results": lines}
+    _replace(folder / "README.md", card.text(manifest))
+    manifest["files"]["README.md"] = _digest(folder / "README.md")
+    _replace(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}")
+    aside.write_text(text, "utf-8")
+    os.replace(aside, path)
+
+
 def halve(path: Path) -> None:
     """Rewrite fp32 weights as fp16: half the size, and the same tokens (tests compare the outputs)."""
     import torch

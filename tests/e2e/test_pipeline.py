@@ -52,7 +52,7 @@ def check_citations(answer: Answer) -> None:
             assert 0 <= span.start < span.end <= len(source.text)
 
 
-@pytest.mark.parametrize("mode", ["base+rag", "extractive"])
+@pytest.mark.parametrize("mode", ["finetuned+rag", "base+rag", "extractive"])
 def test_an_answer_cites_what_it_rests_on(pipeline: Pipeline, mode: str) -> None:
     answer = pipeline.invoke("What are the symptoms of asthma?", mode=mode, max_new_tokens=96)
     assert answer.status == "answered"
@@ -92,6 +92,18 @@ def test_an_emergency_comes_first_even_where_nothing_is_covered(pipeline: Pipeli
     assert answer.text.startswith(answer.notice)
 
 
+def test_the_shipped_adapter_answers_by_default_in_its_sources_words(pipeline: Pipeline) -> None:
+    assert pipeline.profile.mode == pipeline.modes[0] == "finetuned+rag"
+    answers = [pipeline.invoke(f"What is {topic}?") for topic in ("gout", "asthma", "migraine")]
+    assert [answer.mode for answer in answers] == ["finetuned+rag"] * 3
+    assert all(answer.adapter for answer in answers)
+    own = [sentence for answer in answers if not answer.fallback for sentence in answer.sentences]
+    assert len(own) >= 3
+    assert sum(sentence.supported for sentence in own) >= 0.7 * len(own)
+    for answer in answers:
+        check_citations(answer)
+
+
 def test_closed_book_answers_are_marked_unsupported(pipeline: Pipeline) -> None:
     answer = pipeline.invoke("What is asthma?", mode="base", max_new_tokens=48)
     assert answer.status == "answered"
@@ -106,8 +118,12 @@ def test_strict_mode_shows_only_what_is_supported(pipeline: Pipeline) -> None:
 
 
 def test_modes_and_options_are_checked(pipeline: Pipeline) -> None:
+    plain, _ = load("embedded", ['generator.adapter=""'])
+    assert plain.mode == "base+rag"
+    bare = Pipeline(plain, pipeline.index, pipeline.retriever, pipeline.models)
+    assert "finetuned+rag" not in bare.modes
     with pytest.raises(UserError, match="adapter"):
-        pipeline.invoke("What is asthma?", mode="finetuned+rag")
+        bare.invoke("What is asthma?", mode="finetuned+rag")
     with pytest.raises(UserError, match="colour"):
         pipeline.invoke("What is asthma?", colour="red")
     with pytest.raises(UserError, match="empty"):

@@ -284,7 +284,11 @@ class _Run:
             self._update(draft=_showable(tail, texts))
             yield self.answer
         if draft.strip().startswith(ABSTENTION) and sources:
-            yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="")
+            if self.answer.confidence < self.settings.model_abstains_below:
+                yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="")
+            else:  # retrieval is calibrated to know what is covered; the model only saw a few hundred examples
+                self._update(fallback=True)
+                yield self._quote(sources)
             return
         self._settle(draft, sources, last=True)
         if sources and self._supported_share() < self.settings.fallback_below:

@@ -109,9 +109,18 @@ def test_a_mostly_unsupported_draft_gives_way_too(tmp_path: Path) -> None:
 
 
 def test_the_models_own_abstention_is_one(tmp_path: Path) -> None:
-    pipeline, _ = make(tmp_path, ABSTENTION)
+    pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=1")
     answer = pipeline.invoke("What is gout?")
     assert (answer.status, answer.notice, answer.sentences) == ("abstained", ABSTENTION, ())
+
+
+def test_where_retrieval_is_sure_the_models_abstention_gives_way_to_the_sources(tmp_path: Path) -> None:
+    pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=0")
+    answer = pipeline.invoke("What is gout?")
+    assert answer.status == "answered"
+    assert answer.fallback
+    assert answer.sentences
+    assert all(sentence.quoted for sentence in answer.sentences)
 
 
 def test_weak_retrieval_costs_no_generation(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ lint: setup  ## the linter and the type checker
 	@$(PY) -m mypy
 
 test: setup  ## all tests that this machine can run; says what it skipped and why
-	@$(PY) -m pytest -rs $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -rs -n 2 --dist loadfile $(ARGS)
 
 clean:  ## remove what was generated: data/ and caches (asks nothing; .venv stays)
 	@rm -rf data .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -12,15 +12,16 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from configs.errors import UserError
 
 if TYPE_CHECKING:  # pydantic is left out of `--help`
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
     from configs.schema import Profile
 
+Model = TypeVar("Model", bound="BaseModel")
 PROFILES = Path(__file__).parent / "profiles"
 MAPS = Path(__file__).parent / "maps"
 ROOT = Path(__file__).parent.parent
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 
 def names() -> list[str]:
     """The profiles that ship, by name."""
-    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+    return stems(PROFILES)
 
 
 @cache
@@ -49,23 +50,39 @@ def load(name: str = "auto", overrides: Iterable[str] = ()) -> tuple[Profile, st
     they parse as TOML, and plain strings otherwise.
     Raises UserError for an unknown profile, an unknown key or an ill-typed value, by name.
     """
-    from pydantic import ValidationError
-
     from configs.schema import Profile
 
     why = "asked for"
     if name == "auto":
         name, why = ("tinyllama", "auto: CUDA found") if cuda_found() else ("embedded", "auto: no CUDA found")
-    path = Path(name) if name.endswith(".toml") else PROFILES / f"{name}.toml"
-    known = ", ".join(names())
-    data = read_toml(path, missing=f"no profile {name!r}; there are: auto, {known}, or the path of a .toml")
+    return load_as(Profile, name, PROFILES, "profile", overrides, also="auto, "), why
+
+
+def load_as(
+    model: type[Model], name: str, folder: Path, what: str, overrides: Iterable[str] = (), also: str = ""
+) -> Model:
+    """A TOML file as `model`: the one called `name` in `folder`, or the one at that path where it ends in .toml.
+
+    `what` is what a person calls such a file; `also` goes before the names that there are.
+    Raises UserError for an unknown name, an unknown key or an ill-typed value, by name.
+    """
+    from pydantic import ValidationError
+
+    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    known = also + ", ".join(stems(folder))
+    data = read_toml(path, missing=f"no {what} {name!r}; there are: {known}, or the path of a .toml")
     data.setdefault("name", path.stem)
     for override in overrides:
         apply_override(data, override)
     try:
-        return Profile.model_validate(data), why
+        return model.model_validate(data)
     except ValidationError as error:
         raise UserError(f"{path.name}: {describe(error)}") from None
+
+
+def stems(folder: Path) -> list[str]:
+    """The names of the TOML files in `folder`."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
 
 
 def read_toml(path: Path, missing: str = "") -> dict[str, Any]:

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from configs import apply_override, describe, read_toml
-from configs.errors import UserError
+from configs import load_as, stems
 from configs.schema import Section
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -119,7 +115,7 @@ class Recipe(Section):
 
 def recipe_names() -> list[str]:
     """The recipes that ship, by name."""
-    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+    return stems(RECIPES)
 
 
 def load_recipe(name: str = "grounded", overrides: Iterable[str] = ()) -> Recipe:
@@ -127,18 +123,4 @@ def load_recipe(name: str = "grounded", overrides: Iterable[str] = ()) -> Recipe
 
     Raises UserError for an unknown recipe, an unknown key or an ill-typed value, by name.
     """
-    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
-    known = ", ".join(recipe_names())
-    data = read_toml(path, missing=f"no recipe {name!r}; there are: {known}, or the path of a .toml")
-    data.setdefault("name", path.stem)
-    for override in overrides:
-        apply_override(data, override)
-    return validate(data, path.name)
-
-
-def validate(data: Mapping[str, Any], where: str) -> Recipe:
-    """A recipe from its parsed form. Raises UserError that names `where` and each wrong field."""
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as error:
-        raise UserError(f"{where}: {describe(error)}") from None
+    return load_as(Recipe, name, RECIPES, "recipe", overrides)

@@ -86,10 +86,11 @@ def main() -> int:
 def _split(args: argparse.Namespace) -> int:
     from finetune import corpus as steps
     from finetune.splits import leaks
+    from index.sources import load_corpus
 
     profile = entry.load_for(args)
     work = steps.Work(entry.data_folder())
-    corpus = steps.read(_spec(args), profile)
+    corpus = load_corpus(_spec(args), profile.cleaning)
     splits, folder = steps.split(corpus, work, args.by, args.seed)
     counts = splits.counts()
     print(f"{folder}: hash {splits.hash[:16]}, {len(set(splits.topic_of.values())):,} topics")
@@ -204,12 +205,13 @@ class _Start:
 
     def __init__(self, args: argparse.Namespace) -> None:
         from finetune import corpus as steps
+        from index.sources import load_corpus
         from rag.generators.loading import tokenizer_of
 
         self.profile = entry.load_for(args)
         self.work = steps.Work(entry.data_folder())
         with _one_at_a_time():
-            self.corpus = steps.read(_spec(args), self.profile)
+            self.corpus = load_corpus(_spec(args), self.profile.cleaning)
             self.splits, folder = steps.split(self.corpus, self.work, args.by, args.seed)
         _say(f"splits {folder.name} ({self.splits.hash[:12]})")
         self.tokenizer = tokenizer_of(self.profile.generator, self.work.models)
@@ -256,12 +258,9 @@ class _Start:
 
 
 def _spec(args: argparse.Namespace) -> list[str]:
-    from index.sources import default_corpus
+    from index.sources import asked_for
 
-    if args.corpus:
-        return list(args.corpus)
-    medquad = os.environ.get("MEDQUAD")
-    return default_corpus(Path(medquad) if medquad else None, entry.data_folder() / "corpora", _say)
+    return asked_for(args.corpus, os.environ.get("MEDQUAD"), entry.data_folder() / "corpora", _say)
 
 
 def _say(line: str) -> None:

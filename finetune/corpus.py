@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +22,6 @@ from configs.recipes import Recipe
 from configs.schema import Profile
 from finetune import data
 from finetune.splits import Split, Splits, make
-from index import sources
 from index.sources import Corpus
 from rag.prompt import PROMPT_VERSION
 from rag.retrieval import Hit, Retrieval
@@ -208,8 +207,3 @@ class PassagesOfPairs:
         """The pair's passages in order, unscored."""
         index = self.retriever.index
         return [Hit(row, index.passages[row], pair, 0.0, 0.0, 0.0, 0.0) for row in self.rows.get(pair.id, ())]
-
-
-def read(spec: Sequence[str], profile: Profile) -> Corpus:
-    """The corpus. Raises UserError where it cannot be read or is empty."""
-    return sources.load_corpus(spec, profile.cleaning)

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from configs import describe, read_toml
-from configs.errors import UserError
+from configs import load_as, stems
 from configs.recipes import Recipe, load_recipe
 from configs.schema import Section
 from finetune.train import RecipeFailed
@@ -65,18 +64,12 @@ class Run:
 
 def sweep_names() -> list[str]:
     """The sweeps that ship."""
-    return sorted(path.stem for path in SWEEPS.glob("*.toml"))
+    return stems(SWEEPS)
 
 
 def load_sweep(name: str) -> Sweep:
     """A sweep by name or path. Raises UserError for one that is unknown or has a wrong field."""
-    path = Path(name) if name.endswith(".toml") else SWEEPS / f"{name}.toml"
-    data = read_toml(path, missing=f"no sweep {name!r}; there are: {', '.join(sweep_names())}, or the path of a .toml")
-    data.setdefault("name", path.stem)
-    try:
-        return Sweep.model_validate(data)
-    except ValidationError as error:
-        raise UserError(f"{path.name}: {describe(error)}") from None
+    return load_as(Sweep, name, SWEEPS, "sweep")
 
 
 def runs(sweep: Sweep, overrides: Sequence[str] = ()) -> list[Run]:

@@ -63,12 +63,9 @@ def _say(line: str) -> None:
 
 
 def _sources(args: argparse.Namespace) -> list[str]:
-    from index.sources import default_corpus
+    from index.sources import asked_for
 
-    if args.corpus:
-        return list(args.corpus)
-    medquad = os.environ.get("MEDQUAD")
-    return default_corpus(Path(medquad) if medquad else None, entry.data_folder() / "corpora", _say)
+    return asked_for(args.corpus, os.environ.get("MEDQUAD"), entry.data_folder() / "corpora", _say)
 
 
 def _build(args: argparse.Namespace) -> None:

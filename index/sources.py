@@ -136,6 +136,13 @@ def tree_digest(path: Path) -> str:
     return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()
 
 
+def asked_for(
+    given: Sequence[str] | None, medquad: str | None, cache: Path, notify: Callable[[str], None]
+) -> list[str]:
+    """A command's corpus specification: what was `given`, else `default_corpus` of the variable MEDQUAD's value."""
+    return list(given) if given else default_corpus(Path(medquad) if medquad else None, cache, notify)
+
+
 def default_corpus(
     medquad: Path | None,
     cache: Path,

@@ -33,10 +33,9 @@ def run(profile: Profile, folder: Path, models: Path) -> dict[str, Any]:
     from rag.generators.loading import tokenizer_of
     from rag.generators.template import Template
 
-    recipe, _ = base.adapted(load_recipe("grounded"), torch.cuda.is_available())
-    size = recipe.schedule.batch
     steps = [f"schedule.max_steps={STEPS}", "schedule.checkpoints=1", "schedule.validation=1"]
     recipe, _ = base.adapted(load_recipe("grounded", steps), torch.cuda.is_available())
+    size = recipe.schedule.batch
     template = Template(tokenizer_of(profile.generator, models))
     rows = _rows(profile, folder, template, recipe, size * STEPS)
     columns = Dataset.from_dict(rows)

@@ -83,6 +83,18 @@ class OptimiserSettings(Section):
     max_grad_norm: float = Field(1.0, gt=0)
 
 
+class Loss(Section):
+    """What counts how much."""
+
+    decision: float = Field(
+        1.0,
+        ge=1,
+        description="weight of the first tokens of an answer to a prompt with passages: they decide whether it answers "
+        "or abstains and which source it quotes, and are 2 in 100 of what is learnt",
+    )
+    decision_tokens: int = Field(3, ge=1, description="how many tokens those are")
+
+
 class Schedule(Section):
     """How long, in what steps, and when to look."""
 
@@ -110,6 +122,7 @@ class Recipe(Section):
     lora: Lora
     weights: Weights = Weights()
     optimiser: OptimiserSettings
+    loss: Loss = Loss()
     schedule: Schedule = Schedule()
 
 

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--csv", type=Path, metavar="FOLDER", help="also write them there as CSV")
     one = _step(steps, "train", "train an adapter; goes on where a killed run stopped", recipe=True)
     one.add_argument("--name", help="of the run and its adapter (default: the profile's name, which the chat takes)")
+    one.add_argument("--from", dest="start", type=Path, metavar="ADAPTER", help="begin with this adapter's weights")
     one = _step(steps, "sweep", "train the runs of a sweep and compare them; goes on where a killed one stopped")
     one.add_argument("sweep", metavar="SWEEP", help="a shipped sweep or a .toml file")
     one.add_argument("--by", choices=("topic", "row"), default="topic", help="which splits (default: topic)")
@@ -126,7 +127,7 @@ def _train(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe, args.recipe_overrides)
     name = args.name or start.profile.name
     out = start.work.adapters / name
-    manifest = start.train(recipe, lambda run: start.work.runs / f"{name}-{run[:12]}", out)
+    manifest = start.train(recipe, lambda run: start.work.runs / f"{name}-{run[:12]}", out, args.start)
     if manifest:
         found = manifest["trained"]["validation"]
         print(f"{out}: validation loss {found['loss']:.4f}, perplexity {found['perplexity']:.2f}")
@@ -239,8 +240,14 @@ class _Start:
         _say(f"recipe {recipe.name}, examples {place}")
         return template, examples, report, steps.examples_hash(self.profile, recipe, self.splits)
 
-    def train(self, recipe: Recipe, work: Callable[[str], Path], out: Path) -> dict[str, Any]:
-        """One run; `work` gives its folder from the hash of recipe and examples. Returns the adapter's manifest."""
+    def train(
+        self, recipe: Recipe, work: Callable[[str], Path], out: Path, begin: Path | None = None
+    ) -> dict[str, Any]:
+        """One run; `work` gives its folder from the hash of recipe and examples. Returns the adapter's manifest.
+
+        `begin` is an adapter whose weights the run starts with.
+        """
+        from finetune.store import lineage
         from finetune.train import train
 
         template, examples, report, digest = self.examples(recipe)
@@ -253,8 +260,12 @@ class _Start:
             "commit": entry.commit(),
             "report": report,
         }
-        run = hashlib.sha256(f"{recipe.model_dump_json()} {digest}".encode()).hexdigest()
-        return train(self.profile, recipe, examples, template, work(run), out, self.work.models, provenance)
+        if begin:
+            provenance["continues"] = lineage(begin)
+        run = hashlib.sha256(f"{recipe.model_dump_json()} {digest} {provenance.get('continues', '')}".encode())
+        return train(
+            self.profile, recipe, examples, template, work(run.hexdigest()), out, self.work.models, provenance, begin
+        )
 
 
 def _spec(args: argparse.Namespace) -> list[str]:

@@ -61,6 +61,31 @@ def load(section: Generator, recipe: Recipe, cache: Path) -> Any:
     return get_peft_model(model, lora_config(recipe, model, section.model))
 
 
+def begin_with(model: Any, adapter: Path) -> None:
+    """Give a freshly made LoRA model the weights of an adapter of the same shape.
+
+    Raises UserError where the adapter is not whole or its shape is another.
+    """
+    from peft import PeftConfig, get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    from finetune.store import WEIGHTS, read_manifest
+
+    read_manifest(adapter)
+    theirs = PeftConfig.from_pretrained(str(adapter))
+    ours = model.peft_config["default"]
+    for name in ("r", "lora_alpha", "use_rslora"):
+        if getattr(theirs, name) != getattr(ours, name):
+            raise UserError(
+                f"{adapter}: has {name} {getattr(theirs, name)}, the recipe {getattr(ours, name)}; make them the same"
+            )
+    weights = {name: weight.float() for name, weight in load_file(str(adapter / WEIGHTS)).items()}
+    wanted = get_peft_model_state_dict(model)
+    if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in wanted.items()}:
+        raise UserError(f"{adapter}: adapts other layers than the recipe's lora section does; make them the same")
+    set_peft_model_state_dict(model, weights)
+
+
 def lora_config(recipe: Recipe, model: Any, name: str) -> Any:
     """PEFT's configuration of the recipe. Raises UserError where the model lacks a target."""
     from peft import LoraConfig

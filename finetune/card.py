@@ -63,6 +63,11 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
         f"- validation at the best step ({trained['best_step']}): "
         + ", ".join(f"{name} {value:.3f}" for name, value in trained["validation"].items() if name in _SHOWN),
     ]
+    lines += [
+        f"- begun with the weights of an earlier run: recipe {run['recipe']['name']}, {run['trained']['examples']:,} "
+        f"examples, {run['trained']['tokens']:,} tokens"
+        for run in manifest.get("continues", [])
+    ]
     lines += [f"- instead of what the recipe names: {note}" for note in manifest.get("stand_ins", [])]
     if manifest.get("results"):
         lines += ["", "## Results", "", *manifest["results"]]

@@ -71,6 +71,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def lineage(folder: Path) -> list[dict[str, Any]]:
+    """What an adapter's weights went through, first run first, for the manifest of a run that goes on from it."""
+    manifest = read_manifest(folder)
+    trained = manifest["trained"]
+    own = {
+        "recipe": manifest["recipe"],
+        "examples": manifest["examples"],
+        "splits": manifest["splits"],
+        "weights": manifest["files"][WEIGHTS],
+        "trained": {name: trained.get(name) for name in ("steps", "examples", "tokens", "validation")},
+    }
+    return [*manifest.get("continues", []), own]
+
+
 def add_results(folder: Path, lines: list[str]) -> None:
     """Put measured results (Markdown lines) into a finished adapter's manifest and card."""
     from finetune import card

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import UserError
-from configs.recipes import Recipe
+from configs.recipes import Loss, Recipe
 from configs.schema import Profile
 from finetune import base, curve
 from finetune.store import publish
@@ -63,10 +63,12 @@ def train(
     out: Path,
     models: Path,
     provenance: dict[str, Any],
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train, or go on where a killed run of the same recipe and examples stopped; return the manifest.
 
-    `work` keeps checkpoints and the loss curve, `out` becomes the adapter's folder.
+    `work` keeps checkpoints and the loss curve, `out` becomes the adapter's folder, `start` is an adapter whose
+    weights the run begins with.
     Raises UserError for a full disk, too little memory, a loss that is not a number, or a run folder of another run.
     """
     import torch
@@ -85,6 +87,8 @@ def train(
         _claim(work, asked, {**provenance, "stand_ins": notes, "processes": PartialState().num_processes})
         _forget_peak(cuda)
         model = base.load(profile.generator, recipe, models)
+        if start:
+            base.begin_with(model, start)
         trainer = _trainer(recipe, model, examples, template, work, cuda)
         begun = time.monotonic()
         checkpoint = last_checkpoint(work)
@@ -120,7 +124,7 @@ def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Templa
     from finetune.trainer import Collator, CompletionTrainer, PackingCollator
 
     schedule, optimiser = recipe.schedule, recipe.optimiser
-    rows = {name: _labelled(examples[name]) for name in ("train", "validation")}
+    rows = {name: _labelled(examples[name], recipe.loss) for name in ("train", "validation")}
     a_step = schedule.batch * schedule.accumulation * PartialState().num_processes
     steps = schedule.max_steps or max(1, round(schedule.epochs * len(rows["train"]) / a_step))
     every = max(1, steps // schedule.checkpoints)
@@ -144,7 +148,7 @@ def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Templa
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
+        metric_for_best_model="eval_objective",
         greater_is_better=False,
         logging_steps=1,
         seed=recipe.seed,
@@ -185,13 +189,21 @@ def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Templa
     return trainer
 
 
-def _labelled(rows: Any) -> Any:
-    """Rows as the trainer takes them: `input_ids`, `labels` (the prompt's tokens ignored), `length` and `kind`."""
+def _labelled(rows: Any, loss: Loss) -> Any:
+    """Rows as the trainer takes them: `input_ids`, `labels` (the prompt's tokens ignored), `length` and `kind`.
+
+    Where the recipe weighs the decision, also `weights`, one a token.
+    """
     from finetune.trainer import IGNORED
 
     def label(row: dict[str, Any]) -> dict[str, Any]:
         prompt, completion = row["prompt_ids"], row["completion_ids"]
-        return {"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion}
+        found = {"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion}
+        if loss.decision > 1:
+            first = loss.decision_tokens if row["kind"] != "closed" else 0
+            weights = [loss.decision if at < first else 1.0 for at in range(len(completion))]
+            found["weights"] = [0.0] * len(prompt) + weights
+        return found
 
     kept = {"kind", "length"}
     return rows.map(label, remove_columns=[name for name in rows.column_names if name not in kept])
@@ -227,7 +239,7 @@ def _restored(trainer: Any, model: Any, checkpoint: Path) -> bool:
 
 def _claim(work: Path, recipe: Recipe, provenance: dict[str, Any]) -> None:
     """Write what this run is into its folder, or refuse a folder that another run, or other hardware, began."""
-    decisive = ("examples", "splits", "stand_ins", "processes")
+    decisive = ("examples", "splits", "stand_ins", "processes", "continues")
     identity = {"recipe": recipe.model_dump(mode="json"), **{name: provenance.get(name) for name in decisive}}
     path = work / "run.json"
     work.mkdir(parents=True, exist_ok=True)
@@ -326,7 +338,7 @@ def _trained(trainer: Any, model: Any, history: list[dict[str, Any]], seconds: f
     import torch
 
     losses = [row for row in history if "eval_loss" in row]
-    best = min(losses, key=lambda row: row["eval_loss"]) if losses else {}
+    best = min(losses, key=lambda row: row.get("eval_objective", row["eval_loss"])) if losses else {}
     found = {name.removeprefix("eval_"): value for name, value in best.items() if name.startswith("eval_")}
     tokens = max((row["tokens"] for row in history if "tokens" in row), default=0)
     memory = torch.cuda.max_memory_allocated() if cuda else _peak_bytes()

@@ -28,19 +28,27 @@ BUCKET = 32
 def learn_completions(model: Any) -> None:
     """Give a causal language model a `learn` argument: labels of shape (rows, positions), `IGNORED` where not learnt.
 
-    `forward(..., learn=labels)` returns the summed cross-entropy of the next tokens as `loss`, and no logits.
+    `forward(..., learn=labels)` returns the summed cross-entropy of the next tokens as `loss`, and no logits; with
+    `weights`, of the labels' shape, each token's counts so many times (`plain_loss` is then the sum without them).
     Without it the model's own forward runs. Works under PEFT and DDP, which pass arguments through.
     """
     plain = model.forward
 
-    def forward(self: Any, *args: Any, learn: torch.Tensor | None = None, **kwargs: Any) -> Any:
+    def forward(
+        self: Any, *args: Any, learn: torch.Tensor | None = None, weights: torch.Tensor | None = None, **kwargs: Any
+    ) -> Any:
         if learn is None:
             return plain(*args, **kwargs)
         kwargs.pop("return_dict", None)
         hidden = self.model(*args, **kwargs, use_cache=False).last_hidden_state
         kept = learn[:, 1:] != IGNORED
         logits = self.lm_head(hidden[:, :-1][kept]).float()
-        return CausalLMOutput(loss=cross_entropy(logits, learn[:, 1:][kept], reduction="sum"))
+        losses = cross_entropy(logits, learn[:, 1:][kept], reduction="none")
+        if weights is None:
+            return CausalLMOutput(loss=losses.sum())
+        weighted = CausalLMOutput(loss=(losses * weights[:, 1:][kept]).sum())
+        weighted["plain_loss"] = losses.sum().detach()
+        return weighted
 
     model.forward = types.MethodType(forward, model)
 
@@ -55,9 +63,11 @@ class Collator:
         self.pad = pad
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """`input_ids`, `attention_mask` and `labels`, each int64 of shape (rows, longest)."""
+        """`input_ids`, `attention_mask` and `labels`, each int64 of shape (rows, longest); `weights` where given."""
         longest = max(len(row["input_ids"]) for row in rows)
-        batch: dict[str, list[list[int]]] = {"input_ids": [], "attention_mask": [], "labels": []}
+        batch: dict[str, list[list[Any]]] = {"input_ids": [], "attention_mask": [], "labels": []}
+        if "weights" in rows[0]:
+            batch["weights"] = [list(row["weights"]) + [0.0] * (longest - len(row["weights"])) for row in rows]
         for row in rows:
             ids, room = list(row["input_ids"]), longest - len(row["input_ids"])
             batch["input_ids"].append(ids + [self.pad] * room)
@@ -74,7 +84,7 @@ class PackingCollator:
     """
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """`input_ids`, `position_ids` and `labels`, each int64 of shape (1, sum of lengths)."""
+        """`input_ids`, `position_ids` and `labels`, each int64 of shape (1, sum of lengths); `weights` where given."""
         ids: list[int] = []
         positions: list[int] = []
         labels: list[int] = []
@@ -82,11 +92,14 @@ class PackingCollator:
             ids += row["input_ids"]
             positions += range(len(row["input_ids"]))
             labels += [IGNORED, *row["labels"][1:]]  # nothing before it predicts an example's first token
-        return {
+        batch = {
             "input_ids": torch.tensor([ids]),
             "position_ids": torch.tensor([positions]),
             "labels": torch.tensor([labels]),
         }
+        if "weights" in rows[0]:
+            batch["weights"] = torch.tensor([[weight for row in rows for weight in row["weights"]]])
+        return batch
 
 
 class LikeLengths(Sampler[int]):
@@ -140,7 +153,10 @@ class CompletionTrainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Mean cross-entropy of the step's learnt tokens, over every accumulated batch and device."""
+        """Summed cross-entropy, weighted where the rows say so, by the number of the step's learnt tokens.
+
+        The step is every accumulated batch on every device.
+        """
         labels = inputs["labels"]
         given = {name: value for name, value in inputs.items() if name != "labels"}
         outputs = model(**given, learn=labels)
@@ -157,23 +173,28 @@ class CompletionTrainer(SFTTrainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Cross-entropy and perplexity a learnt token of the validation rows, and the loss of each kind of example."""
+        """Cross-entropy and perplexity a learnt token of the validation rows, and the loss of each kind of example.
+
+        `objective` is the loss that is trained: the weights in it. The best checkpoint is chosen by it.
+        """
         rows = self.eval_dataset if eval_dataset is None else eval_dataset
         self.model.eval()
-        losses: dict[str, tuple[float, float]] = {}
+        losses: dict[str, tuple[float, float, float]] = {}
         for kind in sorted(set(rows["kind"])):
             chosen = [at for at, found in enumerate(rows["kind"]) if found == kind]
             losses[kind] = self._summed(rows.select(sorted(chosen, key=lambda at: rows["length"][at])))
-        total = sum(loss for loss, _ in losses.values()) / max(1.0, sum(count for _, count in losses.values()))
+        tokens = max(1.0, sum(count for _, count, _ in losses.values()))
+        total = sum(loss for loss, _, _ in losses.values()) / tokens
         metrics = {f"{metric_key_prefix}_loss": total, f"{metric_key_prefix}_perplexity": math.exp(min(total, 50))}
-        metrics |= {f"{metric_key_prefix}_{kind}": loss / max(1.0, count) for kind, (loss, count) in losses.items()}
+        metrics |= {f"{metric_key_prefix}_{kind}": loss / max(1.0, count) for kind, (loss, count, _) in losses.items()}
+        metrics[f"{metric_key_prefix}_objective"] = sum(weighted for _, _, weighted in losses.values()) / tokens
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
-    def _summed(self, rows: Any) -> tuple[float, float]:
-        """Summed loss and learnt tokens over `rows`, on every process."""
-        total = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+    def _summed(self, rows: Any) -> tuple[float, float, float]:
+        """Summed loss, learnt tokens, and the loss with its weights, over `rows`, on every process."""
+        total = torch.zeros(3, dtype=torch.float64, device=self.args.device)
         first, step, size = (
             self.accelerator.process_index,
             self.accelerator.num_processes,
@@ -184,8 +205,9 @@ class CompletionTrainer(SFTTrainer):
             inputs = self._prepare_inputs(self.data_collator([rows[row] for row in mine[at : at + size]]))
             labels = inputs.pop("labels")
             with torch.no_grad(), self.compute_loss_context_manager():
-                loss = self.model(**inputs, learn=labels).loss
+                found = self.model(**inputs, learn=labels)
             count = (labels[:, 1:] != IGNORED).sum()
-            total += torch.stack([loss.double(), count.double()])
+            plain = found.get("plain_loss", found.loss)
+            total += torch.stack([plain.double(), count.double(), found.loss.double()])
         summed = self.accelerator.reduce(total, "sum")
-        return float(summed[0]), float(summed[1])
+        return float(summed[0]), float(summed[1]), float(summed[2])

@@ -181,6 +181,29 @@ def test_another_recipe_does_not_go_on_from_this_ones_checkpoints(place: Place, 
     assert place.losses("unbroken") == unbroken
 
 
+def test_a_run_begins_with_another_adapters_weights_and_says_so(place: Place, unbroken: list[Any]) -> None:
+    more = ("--recipe-set", "schedule.max_steps=2", "--recipe-set", "loss.decision=10")
+    done = place.run("unbroken", "--name", "next", "--from", str(place.adapter("unbroken")), *more)
+    assert done.returncode == 0, done.stderr
+    folder = place.folder / "unbroken" / "adapters" / "next"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (earlier,) = manifest["continues"]
+    before = json.loads((place.adapter("unbroken") / "manifest.json").read_text())
+    assert earlier["weights"] == before["files"]["adapter_model.safetensors"]
+    assert "begun with the weights of an earlier run: recipe short" in (folder / "README.md").read_text()
+    with (folder / "loss.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "validation"]
+    fresh = next(loss for _, split, loss in unbroken if split == "validation")
+    assert float(rows[0]["loss"]) < fresh  # one step in, it is where the other run ended, not where it began
+    for more, said in (
+        (("--recipe-set", "lora.r=2"), "has r 4, the recipe 2"),
+        (("--recipe-set", "lora.first_layer=1"), "adapts other layers"),
+    ):
+        refused = place.run("unbroken", "--name", "not", "--from", str(place.adapter("unbroken")), *more)
+        assert refused.returncode == 2
+        assert said in refused.stderr.strip().splitlines()[-1]
+
+
 def test_a_run_folder_of_another_run_is_refused(trained: _Trained) -> None:
     from configs.errors import UserError
 

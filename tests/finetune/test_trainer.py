@@ -76,6 +76,37 @@ def test_the_gradient_reaches_an_adapter_as_it_does_with_transformers_loss(model
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*grads, strict=True))
 
 
+def test_a_weighted_token_counts_so_many_times(model: Any, learner: Any) -> None:
+    rows = [{**LONG, "weights": [0.0, 0.0, 0.0, 5.0, 5.0, 1.0, 1.0]}, {**SHORT, "weights": [0.0, 0.0, 1.0, 1.0]}]
+    for collate in (Collator(pad=2), PackingCollator()):
+        batch = collate(rows)
+        assert batch["weights"].shape == batch["labels"].shape
+        labels = batch.pop("labels")
+        found = learner(**batch, learn=labels)
+        logits = model(**{name: batch[name] for name in batch if name != "weights"}, use_cache=False).logits
+        expected = plain = 0.0
+        for line, at in zip(*torch.nonzero(labels[:, 1:] != IGNORED, as_tuple=True), strict=True):
+            loss = torch.nn.functional.cross_entropy(logits[line, at], labels[line, at + 1])
+            plain += float(loss)
+            expected += float(loss) * float(batch["weights"][line, at + 1])
+        assert expected > plain + 1
+        assert float(found.loss) == pytest.approx(expected, rel=1e-4)
+        assert float(found["plain_loss"]) == pytest.approx(plain, rel=1e-4)
+
+
+def test_only_the_first_tokens_of_an_answer_to_passages_are_weighted() -> None:
+    from datasets import Dataset
+
+    from configs.recipes import Loss
+    from finetune.train import _labelled
+
+    ids = {"prompt_ids": [[1, 2], [3]], "completion_ids": [[4, 5, 6], [7, 8]]}
+    rows = Dataset.from_dict({**ids, "kind": ["grounded", "closed"], "length": [5, 3]})
+    weighed = _labelled(rows, Loss(decision=9, decision_tokens=2))
+    assert weighed["weights"] == [[0, 0, 9, 9, 1], [0, 1, 1]]
+    assert "weights" not in _labelled(rows, Loss()).column_names
+
+
 def test_padding_is_known_by_the_mask_so_the_end_token_is_learnt() -> None:
     """TinyLlama pads with `</s>`, token 2, which is also how an answer ends."""
     batch = Collator(pad=2)([LONG, SHORT])

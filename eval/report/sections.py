@@ -1,0 +1,374 @@
+"""The report's sections, in the order they are read: from the results to text, tables, plots and examples."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from eval.report import plots, wording
+from eval.report.blocks import Block, Cell, Entry, Examples, Heading, Row, Section, Table, Text, table
+from eval.report.figures import (
+    MAIN,
+    METRICS,
+    NONE,
+    THREE,
+    cell,
+    entries,
+    interval,
+    labels,
+    modes_of,
+    number,
+    regime_name,
+    regimes_of,
+    row_of,
+    sees_sources,
+)
+
+PUBLISHED = Path(__file__).with_name("published.toml")
+OVERLAP = ("rouge1", "rouge2", "rougeL", "bleu", "bertscore")
+FURTHER = ("rougeLsum", "token_f1", "exact_match", "length_ratio")
+CITED = (
+    "citation_recall", "citation_precision", "unsupported_share", "invented_numbers", "abstained_share",
+    "fallback_share",
+)  # fmt: skip
+READING = ("flesch_kincaid", "smog", "length_ratio", "perplexity")
+MACHINE = {"cpu": "Processor", "cores": "Cores", "cuda": "GPU"}
+MEASURES = {
+    "map": "MAP", "mrr": "MRR", "p@1": "P@1", "ndcg@10": "nDCG@10", "grade@1": "Mean grade at 1",
+    "mean_grade@1": "Mean grade at 1",
+}  # fmt: skip
+
+
+def title(results: dict[str, Any]) -> str:
+    """The report's title."""
+    return "What fine-tuning and retrieval each buy"
+
+
+def made(results: dict[str, Any]) -> str:
+    """When and from what the report was made, in a few words."""
+    return f"medcite evaluation, {results['created'][:10]}, commit {str(results.get('commit') or 'unknown')[:12]}"
+
+
+def sections(results: dict[str, Any]) -> list[Section]:
+    """All sections; one whose figures the results lack says so."""
+    return [
+        Section("result", "The three modes", _first(results)),
+        Section("plots", "Plots", _plots(results)),
+        Section("controls", "Controls and differences", _controls(results)),
+        Section("citations", "Can the citations be trusted?", _citations(results)),
+        Section("retrieval", "Finding the right answer", _retrieval(results)),
+        Section("slices", "By kind of question", _slices(results)),
+        Section("examples", "Answers side by side", _examples(results)),
+        Section("cost", "Readability and cost", _cost(results)),
+        Section("published", "Published numbers", _published()),
+        Section("again", "Run it again", _again(results)),
+    ]
+
+
+def by_mode(
+    results: dict[str, Any], name: str, caption: str, modes: list[str], metrics: tuple[str, ...], part: str = "table"
+) -> Table:
+    """These modes' figures in each regime, with n."""
+    rows: dict[str, list[Row]] = {}
+    for regime in regimes_of(results):
+        found = [(mode, row_of(results, mode, regime, part)) for mode in modes]
+        rows[regime_name(regime)] = [
+            (mode, f"{row['n']:,}", *entries(row.get("figures"), metrics)) for mode, row in found if row
+        ]
+    return table(name, caption, ("Mode", "n", *labels(metrics)), rows, "Regime")
+
+
+def _first(results: dict[str, Any]) -> list[Block]:
+    blocks: list[Block] = [Text(wording.lead(results), "lead"), Text(wording.setting(results), "facts")]
+    if results["splits"]["by"] == "row":
+        blocks.append(Text(wording.LEAKS, "warning"))
+    modes = [mode for mode in THREE if mode in modes_of(results)]
+    blocks += [
+        by_mode(results, "main", "The three modes in both regimes, with 95% intervals", modes, MAIN),
+        Text(
+            wording.blind(results)
+            + "Source indexed: the whole corpus can be found, as when deployed. Source withheld: no passage of a "
+            f"tested topic can be. Intervals: bootstrap over topics. {NONE}: does not apply, or was not measured."
+        ),
+        Text(wording.NOT_ADVICE, "note"),
+    ]
+    return blocks
+
+
+def _plots(results: dict[str, Any]) -> list[Block]:
+    found = [plots.modes(results), plots.risk_coverage(results), plots.latency(results)]
+    return [plot for plot in found if plot and plot.panels] or [_absent("Nothing to plot")]
+
+
+def _controls(results: dict[str, Any]) -> list[Block]:
+    reading = [mode for mode in modes_of(results) if sees_sources(results, mode)]
+    blocks: list[Block] = [
+        Text(
+            "base+rag reads the same passages without the adapter; extractive quotes the best passages and uses no "
+            "generator. What finetuned+rag is worth is what it adds to these."
+        ),
+        Text(wording.against_quoting(results)),
+        by_mode(results, "controls", "Every mode that reads sources", reading, MAIN),
+        Heading("Paired differences"),
+    ]
+    differences = results.get("differences") or []
+    if differences:
+        blocks += [
+            Text(
+                "First mode less second on the same questions, with the 95% interval. Where the interval holds 0, "
+                "no difference is shown."
+            ),
+            _difference_table(results, differences),
+        ]
+    else:
+        blocks.append(_absent("No differences"))
+    blocks.append(Heading("Made to answer"))
+    if results.get("forced"):
+        blocks += [
+            Text(
+                "Above, a mode may say that its sources do not cover a question. Here every question was made to be "
+                "answered, whatever the confidence, so that these rows compare the answers' text with the choice to "
+                "answer taken out."
+            ),
+            by_mode(results, "forced", "Every question made to be answered", reading, OVERLAP, "forced"),
+        ]
+    else:
+        blocks.append(_absent("No run in which every question was answered"))
+    blocks += [
+        Heading("Further overlap figures"),
+        by_mode(results, "further", "Further overlap figures, every mode", modes_of(results), FURTHER),
+    ]
+    return blocks
+
+
+def _difference_table(results: dict[str, Any], differences: list[dict[str, Any]]) -> Table:
+    metrics = [name for name in METRICS if any(found["metric"] == name for found in differences)]
+    rows: dict[str, list[Row]] = {}
+    for regime in dict.fromkeys(found["regime"] for found in differences):
+        here = [found for found in differences if found["regime"] == regime]
+        for a, b in dict.fromkeys((found["a"], found["b"]) for found in here):
+            by_metric = {found["metric"]: found for found in here if (found["a"], found["b"]) == (a, b)}
+            cells = tuple(_difference(by_metric.get(name), METRICS[name][1]) for name in metrics)
+            rows.setdefault(regime_name(regime), []).append((f"{a} less {b}", *cells))
+    return table("differences", "Differences between modes", ("Modes", *labels(metrics)), rows, "Regime")
+
+
+def _difference(found: dict[str, Any] | None, places: int) -> Entry:
+    if found is None or found.get("value") is None:
+        return NONE
+    remark = "" if found["shown"] else "no difference shown"
+    return Cell(number(found["value"], places, True), interval(found, places, True), remark)
+
+
+def _citations(results: dict[str, Any]) -> list[Block]:
+    checker = results.get("checker") or {}
+    blocks: list[Block] = [Heading("The checker's own calibration")]
+    if checker:
+        blocks.append(
+            Text(
+                "Whether a passage supports a sentence is decided by a program, which errs too. These are its own "
+                "figures on labelled pairs; the citation figures below are no better than it is."
+            )
+        )
+        rows: list[Row] = [(key, value) for key, value in facts({k: v for k, v in checker.items() if k != "kinds"})]
+        blocks.append(table("checker", "The citation checker", ("", "Value"), rows))
+        kinds = {kind: found for kind, found in (checker.get("kinds") or {}).items() if isinstance(found, dict)}
+        if kinds:
+            keys = tuple(dict.fromkeys(key for found in kinds.values() for key in found))
+            listed: list[Row] = [
+                (kind, *(plain(found[key]) if key in found else NONE for key in keys)) for kind, found in kinds.items()
+            ]
+            columns = ("Kind of pair", *(key if key == "n" else key.replace("_", " ").capitalize() for key in keys))
+            blocks.append(table("kinds", "The checker by kind of labelled pair", columns, listed))
+    else:
+        blocks.append(_absent("No calibration of the checker: read the figures below with that in mind"))
+    blocks.append(Heading("Citations and abstention"))
+    modes = [mode for mode in modes_of(results) if sees_sources(results, mode)]
+    said = wording.abstentions(results)
+    blocks += [
+        Text(
+            "Recall: the share of sentences that their cited passages support together. Precision: the share of "
+            "citations that are needed or sufficient (both after ALCE, Gao et al. 2023). Invented numbers stand in "
+            "none of the answer's cited sources."
+        ),
+        by_mode(results, "citations", "Citations and abstention in both regimes", modes, CITED),
+    ]
+    return [*blocks, Text(said)] if said else blocks
+
+
+def _retrieval(results: dict[str, Any]) -> list[Block]:
+    found = results.get("retrieval") or {}
+    blocks: list[Block] = []
+    for number_of, judged in enumerate(found.get("sets") or [], 1):
+        systems = judged.get("systems") or {}
+        name = f"{judged['name']}, {judged['n']:,} questions"
+        blocks += [Heading(judged["name"])]
+        if judged.get("policy"):
+            blocks.append(Text(str(judged["policy"])))
+        blocks.append(_measures(f"retrieval-{number_of}", name, "System", systems))
+    own = {way: figures for way, figures in (found.get("own") or {}).items() if isinstance(figures, dict)}
+    if own:
+        blocks += [
+            Heading("This corpus's own test questions"),
+            _measures("retrieval-own", "Finding the question's own answer in the whole index", "Question", own),
+        ]
+    return blocks or [_absent("Retrieval was not measured")]
+
+
+def _measures(name: str, caption: str, first: str, rows: dict[str, dict[str, Any]]) -> Table:
+    keys = list(dict.fromkeys(key for figures in rows.values() for key in figures))
+    listed: list[Row] = [
+        (
+            way,
+            *(
+                plain(figures[key]) if isinstance(figures.get(key), (int, str)) else cell(figures.get(key))
+                for key in keys
+            ),
+        )
+        for way, figures in rows.items()
+    ]
+    names = (MEASURES.get(key, key if key == "n" else key.replace("_", " ").capitalize()) for key in keys)
+    return table(name, caption, (first, *names), listed)
+
+
+def _slices(results: dict[str, Any]) -> list[Block]:
+    found = results.get("slices") or []
+    if not found:
+        return [_absent("No slices")]
+    blocks: list[Block] = [
+        Text("ROUGE-L and its 95% interval; slices with few questions have wide ones. ROUGE-1 is in results.json.")
+    ]
+    ways = dict.fromkeys(
+        (row["mode"], row["regime"] if sees_sources(results, row["mode"]) else "") for row in found
+    )  # a mode without sources once
+    for place, by in enumerate(dict.fromkeys(row["by"] for row in found)):
+        here = [row for row in found if row["by"] == by]
+        rows: list[Row] = []
+        for name in dict.fromkeys(row["slice"] for row in here):
+            of_slice = [row for row in here if row["slice"] == name]
+            cells = []
+            for mode, regime in ways:
+                row = next((r for r in of_slice if r["mode"] == mode and regime in ("", r["regime"])), None)
+                cells.append(cell(((row or {}).get("figures") or {}).get("rougeL")))
+            rows.append((str(name), f"{of_slice[0]['n']:,}", *cells))
+        columns = (by.capitalize(), "n", *(f"{mode}, {regime}" if regime else mode for mode, regime in ways))
+        blocks.append(table(f"slice-{place}", f"ROUGE-L by {by}", columns, rows))
+    return blocks
+
+
+def _examples(results: dict[str, Any]) -> list[Block]:
+    if not results.get("examples"):
+        return [_absent("No examples")]
+    return [
+        Text("Best, worst and random questions, picked by a rule and a seed, none by hand."),
+        Text(wording.NOT_ADVICE, "note"),
+        Examples(tuple(results["examples"]), results["corpus"]["name"]),
+    ]
+
+
+def _cost(results: dict[str, Any]) -> list[Block]:
+    blocks: list[Block] = [
+        Text(
+            "Flesch-Kincaid and SMOG are school grades of the answers' text. Length ratio: words of the answers over "
+            "words of the references."
+        ),
+        by_mode(results, "reading", "Readability and length", modes_of(results), READING),
+    ]
+    speed = plots.latency(results)
+    if speed:
+        blocks.append(Table("latency", "Time an answer takes", speed.table.columns, speed.table.groups))
+    rows: list[Row] = [("Whole evaluation", f"{number(results['seconds'] / 60, 1)} minutes")]
+    if results.get("peak_memory_gb") is not None:
+        rows.append(("Peak memory", f"{number(results['peak_memory_gb'], 1)} GB"))
+    machine = results.get("machine") or {}
+    rows += [(name, plain(machine[key])) for key, name in MACHINE.items() if key in machine]
+    return [*blocks, table("cost", "What the evaluation took", ("", "Value"), rows)]
+
+
+def _published() -> list[Block]:
+    with PUBLISHED.open("rb") as stream:
+        found = tomllib.load(stream)
+
+    def listed(kind: str, keys: tuple[str, ...]) -> list[Row]:
+        return [
+            (
+                entry["system"],
+                entry["data"],
+                entry["split"],
+                *(Cell(entry[key]) if key in entry else NONE for key in keys),
+                entry["source"],
+            )
+            for entry in found[kind]
+        ]
+
+    overlap = ("rouge1", "rouge2", "rougeL", "bleu")
+    ranked = ("map", "mrr", "p@1", "ndcg@10")
+    return [
+        Heading("Generation"),
+        Text(found["why"]),
+        table(
+            "published-generation",
+            "Published figures of other systems, as reported (arrow: before and after fine-tuning)",
+            ("System", "Data", "Split", *labels(overlap), "Source"),
+            listed("generation", overlap),
+        ),
+        Heading("Retrieval"),
+        Text(found["why_retrieval"]),
+        table(
+            "published-retrieval",
+            "Figures of other systems in retrieval",
+            ("System", "Data", "Split", *(MEASURES[key] for key in ranked), "Source"),
+            listed("retrieval", ranked),
+        ),
+    ]
+
+
+def _again(results: dict[str, Any]) -> list[Block]:
+    rows: list[Row] = []
+    for key in (
+        "created", "commit", "profile", "model", "config_hash", "corpus", "splits", "adapter", "questions", "decoding",
+        "metrics", "machine", "versions",
+    ):  # fmt: skip
+        value = results.get(key)
+        if isinstance(value, dict):
+            rows += [(f"{key}: {name}", said) for name, said in facts(value)]
+        else:
+            rows.append((key.replace("_", " "), "none" if value is None else plain(value)))
+    return [
+        Text(results["command"], "code"),
+        Text(
+            "The same commit, corpus, split and model give the same figures; generated answers are cached by the hash "
+            "of everything that decides them."
+        ),
+        table("again", "What this run was made with", ("", "Value"), rows),
+    ]
+
+
+def facts(found: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """The scalars in a dict, those of inner dicts after their key."""
+    said: list[tuple[str, str]] = []
+    for key, value in found.items():
+        name = f"{before}{str(key).replace('_', ' ')}"
+        if isinstance(value, dict):
+            said += facts(value, f"{name}, ")
+        elif isinstance(value, list):
+            said.append((name, ", ".join(plain(item) for item in value)))
+        else:
+            said.append((name, plain(value)))
+    return said
+
+
+def plain(value: Any) -> str:
+    """A scalar as a person reads it."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _absent(what: str) -> Text:
+    return Text(f"{what} in this run.", "absent")

@@ -1,0 +1,103 @@
+"""The report's sentences on its own figures. Each is computed: none holds a claim that the figures could contradict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eval.report.figures import difference, interval, number, sees_sources
+
+NOT_ADVICE = (
+    "Information, not medical advice. Text that a system wrote is shown to demonstrate that system's output; it may be "
+    "wrong and is not advice. For decisions about health ask a professional."
+)
+OUTPUT = "A system's output, shown as a demonstration: not advice, and it may be wrong."
+LEAKS = (
+    "Split by row: topics leak. The same topics, and some of the very questions, are in training and test, so the "
+    "figures of fine-tuned modes say how well text was remembered. They stand here only for comparison with "
+    "published numbers."
+)
+
+
+def effect(found: dict[str, Any] | None, what: str, metric: str = "ROUGE-L", places: int = 3) -> str:
+    """`retrieval raised ROUGE-L by .300 (95% interval .270 to .330)`, or that no difference is shown."""
+    if found is None:
+        return f"{what} was not measured"
+    if not found["shown"]:
+        signed = f"{number(found['value'], places, True)}, 95% interval {interval(found, places, True)}"
+        return f"no difference shown for {what} in {metric} ({signed})"
+    if found["value"] < 0:
+        turned = {"low": -found["high"], "high": -found["low"]}
+        return f"{what} lowered {metric} by {number(-found['value'], places)} (95% interval {interval(turned, places)})"
+    return f"{what} raised {metric} by {number(found['value'], places)} (95% interval {interval(found, places)})"
+
+
+def lead(results: dict[str, Any]) -> str:
+    """The report in a sentence: what retrieval and fine-tuning each changed in ROUGE-L."""
+
+    def between(a: str, b: str, regime: str = "indexed") -> dict[str, Any] | None:
+        return difference(results, a, b, "rougeL", regime)
+
+    parts = [
+        f"With the source indexed, {effect(between('finetuned+rag', 'finetuned'), 'retrieval')}",
+        effect(between("finetuned+rag", "base+rag"), "fine-tuning with sources"),
+        effect(between("finetuned", "base"), "fine-tuning without sources"),
+        f"with the source withheld, {effect(between('finetuned+rag', 'finetuned', 'withheld'), 'retrieval')}",
+    ]
+    return "; ".join(parts) + "."
+
+
+def against_quoting(results: dict[str, Any]) -> str:
+    """How `finetuned+rag` stands to quoting the best passages without a generator."""
+    parts = []
+    for regime in ("indexed", "withheld"):
+        found = difference(results, "finetuned+rag", "extractive", "rougeL", regime)
+        if found is None:
+            continue
+        size = f"{number(found['value'], signed=True)}, 95% interval {interval(found, signed=True)}"
+        if not found["shown"]:
+            parts.append(f"no difference shown with the source {regime} ({size})")
+        else:
+            parts.append(f"{'higher' if found['value'] > 0 else 'lower'} with the source {regime} ({size})")
+    if not parts:
+        return "finetuned+rag was not compared with extractive."
+    return f"ROUGE-L of finetuned+rag against extractive, which quotes the best passages: {'; '.join(parts)}."
+
+
+def setting(results: dict[str, Any]) -> str:
+    """The questions, the split, the model and the data in a line."""
+    asked, corpus, splits = results["questions"], results["corpus"], results["splits"]
+    return (
+        f"{asked['n']:,} questions on {asked['topics']:,} topics of the {asked['split']} split"
+        f"{_split(splits['by'])}; model {results['model']}, profile {results['profile']}, "
+        f"{'with' if results.get('adapter') else 'without'} an adapter; data {corpus['name']}, "
+        f"{corpus['pairs']:,} pairs."
+    )
+
+
+def _split(by: str) -> str:
+    if by == "topic":
+        return " (split by topic: none of these topics was trained on)"
+    return " (split by row: topics leak)" if by == "row" else f" (split by {by})"
+
+
+def blind(results: dict[str, Any]) -> str:
+    """Which modes see no sources, and that their rows therefore repeat."""
+    names = [mode for mode in results.get("modes") or [] if not sees_sources(results, mode)]
+    if not names:
+        return ""
+    return (
+        f"{' and '.join(names)} {'see' if len(names) > 1 else 'sees'} no sources: "
+        f"the same row{'s stand' if len(names) > 1 else ' stands'} in both regimes. "
+    )
+
+
+def abstentions(results: dict[str, Any]) -> str:
+    """How often each mode with sources abstained in each regime."""
+    said: dict[str, list[str]] = {}
+    for row in results.get("table") or []:
+        found = (row.get("figures") or {}).get("abstained_share")
+        if row.get("sources", True) and found and found.get("value") is not None:
+            share = f"{number(found['value'])} of the questions with the source {row['regime']}"
+            said.setdefault(row["mode"], []).append(share)
+    parts = [f"{mode} abstained on {' and '.join(shares)}" for mode, shares in said.items()]
+    return f"{'; '.join(parts)}." if parts else ""

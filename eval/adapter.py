@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,40 +64,25 @@ def main() -> int:
     return 0
 
 
-def chosen(pairs: Sequence[Any], splits: Any, split: str, n: int, seed: int) -> list[int]:
-    """`n` rows of a split, a topic after the other in a seeded order, so that no topic weighs more than it must."""
-    rows = splits.rows(pairs, split)
-    dice = random.Random(f"adapter {seed} {split}")
-    dice.shuffle(rows)
-    seen: dict[int, int] = {}
-    order = []
-    for row in rows:
-        topic = splits.topic_of[pairs[row].id]
-        seen[topic] = seen.get(topic, 0) + 1
-        order.append((seen[topic], row))
-    return [row for _, row in sorted(order, key=lambda item: item[0])[:n]]
-
-
 def measure(profile: Profile, modes: Sequence[str], n: int, split: str, tokens: int, seed: int) -> dict[str, Any]:
     """Overlap by mode, and how often the adapter says that its sources do not answer."""
     from eval import overlap
     from eval.batched import Batched
+    from eval.predict import chosen, generator_identity, same_splits
     from finetune.corpus import Work
     from finetune.splits import make
     from index.progress import shown
-    from rag.generators.loading import adapter_folder
     from rag.pipeline import Pipeline
 
     work = Work(entry.data_folder())
     pipeline = Pipeline.open(profile, entry.index_folder(), work.models)
     pairs = pipeline.index.pairs
     splits = make(pairs, pipeline.index.manifest.corpus_digest, 0)
-    _same_splits(profile.generator.adapter, splits)
+    same_splits(profile.generator.adapter, splits)
     rows = chosen(pairs, splits, split, n, seed)
     asked = [pairs[row] for row in rows]
     adapter = profile.generator.adapter
-    identity = f"{profile.generator.model_dump_json()} {_weights_digest(adapter_folder(adapter)) if adapter else ''}"
-    batched = Batched(pipeline.generator, work.data / "eval" / "drafts.jsonl", identity)
+    batched = Batched(pipeline.generator, work.data / "eval" / "drafts.jsonl", generator_identity(profile))
     pipeline.use(batched)
     references = [pair.answer for pair in asked]
     topics = [splits.topic_of[pair.id] for pair in asked]
@@ -161,28 +145,6 @@ def _abstains(
             [ABSTENTION.startswith(draft.text.strip()[:30]) and bool(draft.text.strip()) for draft in drafts]
         )
     return found
-
-
-def _same_splits(adapter: str | None, splits: Any) -> None:
-    """Raise UserError for an adapter that was trained on other splits: it may have learnt what is asked."""
-    from finetune.store import MANIFEST, read_manifest
-    from rag.generators.loading import adapter_folder
-
-    if not adapter or not (adapter_folder(adapter) / MANIFEST).exists():
-        return
-    known = read_manifest(adapter_folder(adapter))
-    if known["splits"] != splits.hash:
-        raise UserError(
-            f"{adapter}: trained on other splits ({known['splits'][:12]}, by {known['split_by']}) than the index's "
-            f"({splits.hash[:12]}); what it is asked may have been learnt"
-        )
-
-
-def _weights_digest(folder: Path) -> str:
-    import hashlib
-
-    with (folder / "adapter_model.safetensors").open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def markdown(found: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 from configs import entry
 from configs.errors import UserError, run
 
-PARTS = ("retrieval", "abstention", "generation", "startup", "attribution", "finetune", "indexing")
+PARTS = ("retrieval", "abstention", "generation", "startup", "attribution", "finetune", "evaluation", "indexing")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,6 +85,10 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
         from eval.bench import finetune
 
         return lambda: finetune.run(profile, folder, entry.data_folder() / "models")
+    if part == "evaluation":
+        from eval.bench import evaluation
+
+        return lambda: evaluation.run(profile, folder, args.n)
     spec = [os.environ["MEDQUAD"]] if data else ["starter"]
     if part == "attribution":
         from eval.bench import attribution

@@ -39,7 +39,7 @@ def run(profile: Profile, folder: Path, models: Path) -> dict[str, Any]:
     template = Template(tokenizer_of(profile.generator, models))
     rows = _rows(profile, folder, template, recipe, size * STEPS)
     columns = Dataset.from_dict(rows)
-    labelled = _labelled(columns)
+    labelled = _labelled(columns, recipe.loss)
     order = list(LikeLengths(list(labelled["length"]), size, recipe.seed))
     batches = [[labelled[at] for at in order[start : start + size]] for start in range(0, size * STEPS, size)]
     tokens = sum(rows["length"])

@@ -12,7 +12,7 @@ GROWTH = 256
 
 
 class SlabLayer(DynamicLayer):
-    """One layer's keys and values, (1, heads, positions, width), as views of the filled part of a buffer."""
+    """One layer's keys and values, (rows, heads, positions, width), as views of the filled part of a buffer."""
 
     def __init__(self, **_: Any) -> None:
         super().__init__()
@@ -58,5 +58,5 @@ class SlabLayer(DynamicLayer):
 
 
 def new_cache() -> Cache:
-    """An empty cache for one sequence, croppable to any length."""
+    """An empty cache, croppable to any length."""
     return Cache(layer_class_to_replicate=SlabLayer)

@@ -1,0 +1,283 @@
+"""Citations as ALCE judges them (Gao et al. 2023, arXiv:2305.14627), by any checker of `eval/checker.py`.
+
+    judgements = judge([Cited(claims, sources)], checker)
+
+Recall, of a sentence: its cited sources, joined, support it. Precision, of a citation: the source supports the
+sentence alone, or the others do not without it; 0 where the sentence's recall is 0. And which numbers of an answer
+stand in none of the sources cited for them. `python -m eval.checker` says how far the checker can be trusted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eval.checker import Checker
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence of an answer without citation marks, and the source numbers that it cites."""
+
+    text: str
+    citations: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cited:
+    """An answer's sentences and the sources it was given, by the number that the reader sees."""
+
+    claims: tuple[Claim, ...]
+    sources: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceJudgement:
+    """`supported`: recall 1. `good`: for each distinct citation, in order, whether it counts for precision.
+
+    `invented`: the sentence's numbers, as written, that none of its cited sources holds.
+    """
+
+    supported: bool
+    good: tuple[bool, ...]
+    invented: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerJudgement:
+    """What the checker says of one answer, sentence by sentence, and its sums."""
+
+    judged: tuple[SentenceJudgement, ...]
+
+    @property
+    def sentences(self) -> int:
+        return len(self.judged)
+
+    @property
+    def supported(self) -> int:
+        return sum(item.supported for item in self.judged)
+
+    @property
+    def unsupported(self) -> int:
+        return self.sentences - self.supported
+
+    @property
+    def citations(self) -> int:
+        return sum(len(item.good) for item in self.judged)
+
+    @property
+    def good_citations(self) -> int:
+        return sum(sum(item.good) for item in self.judged)
+
+    @property
+    def invented(self) -> tuple[str, ...]:
+        return tuple(number for item in self.judged for number in item.invented)
+
+    @property
+    def recall(self) -> float | None:
+        """Supported sentences among all, 0..1; None for an answer with no sentence."""
+        return self.supported / self.sentences if self.judged else None
+
+    @property
+    def precision(self) -> float | None:
+        """Good citations among all, 0..1; None for an answer that cites nothing."""
+        return self.good_citations / self.citations if self.citations else None
+
+
+def source_text(title: str, question: str, text: str) -> str:
+    """A source as the checker was fitted on and should be given it: the page's title and question, then the text.
+
+    ALCE puts the title before each passage too; a passage often says "it" of what only the title names.
+    """
+    return "\n".join(part for part in (title, question if question != title else "", text) if part)
+
+
+def judge(answers: Sequence[Cited], checker: Checker) -> list[AnswerJudgement]:
+    """A judgement for each answer, in order; every pair of all answers goes to the checker once, in one batch.
+
+    A sentence without words is left out. One without citation, or with a number that no source has, is not
+    supported; a citation given twice counts once.
+    """
+    wanted: dict[tuple[str, str], bool] = {}
+    for answer in answers:
+        for claim in _spoken(answer.claims):
+            for numbered in _needed(_numbers_of(claim), answer.sources):
+                wanted[_joined(numbered, answer.sources), claim.text] = False
+    pairs = list(wanted)
+    wanted = dict(zip(pairs, checker.supports_all(pairs), strict=True))
+
+    def holds(numbered: Sequence[int], claim: Claim, sources: Mapping[int, str]) -> bool:
+        return wanted[_joined(numbered, sources), claim.text]
+
+    def sentence(claim: Claim, sources: Mapping[int, str]) -> SentenceJudgement:
+        cited = _numbers_of(claim)
+        fair = bool(_needed(cited, sources)) and holds(cited, claim, sources)
+        good = [
+            fair
+            and (
+                len(cited) == 1
+                or holds((n,), claim, sources)
+                or not holds([other for other in cited if other != n], claim, sources)
+            )
+            for n in cited
+        ]
+        held = [text for n in cited if (text := sources.get(n)) is not None]
+        return SentenceJudgement(fair, tuple(good), tuple(invented(claim.text, held)))
+
+    return [
+        AnswerJudgement(tuple(sentence(claim, answer.sources) for claim in _spoken(answer.claims)))
+        for answer in answers
+    ]
+
+
+def _spoken(claims: Iterable[Claim]) -> list[Claim]:
+    return [claim for claim in claims if re.search(r"\w", claim.text)]
+
+
+def _numbers_of(claim: Claim) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(claim.citations))
+
+
+def _needed(cited: tuple[int, ...], sources: Mapping[int, str]) -> list[tuple[int, ...]]:
+    """The sets of sources that a sentence is checked against: all, each alone, and all but each."""
+    if not cited or any(n not in sources for n in cited):
+        return []
+    alone = [(n,) for n in cited]
+    rest = [tuple(other for other in cited if other != n) for n in cited] if len(cited) > 1 else []
+    return list(dict.fromkeys([cited, *alone, *rest]))
+
+
+def _joined(numbered: Sequence[int], sources: Mapping[int, str]) -> str:
+    return "\n\n".join(sources[n] for n in numbered)
+
+
+# -- numbers ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in its canonical unit (empty: none); `text` as it is written; `digits`: not spelled out."""
+
+    value: float
+    unit: str
+    text: str
+    digits: bool
+
+
+_WORDS = dict(
+    zip(
+        "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+        " eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety".split(),
+        [*range(2, 21), *range(30, 100, 10)],
+        strict=True,
+    )
+)
+_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
+
+
+def _units(table: str) -> dict[str, tuple[str, float]]:
+    rows = (line.split() for line in table.strip().splitlines())
+    return {word: (unit, float(factor)) for unit, factor, *words in rows for word in words}
+
+
+_UNITS = _units(
+    """
+    mg 0.001 mcg µg ug microgram micrograms
+    mg 1 mg milligram milligrams
+    mg 1e3 g gram grams
+    mg 1e6 kg kilogram kilograms
+    ml 1 ml cc milliliter milliliters millilitre millilitres
+    ml 100 dl deciliter deciliters decilitre decilitres
+    ml 1e3 l liter liters litre litres
+    mm 1 mm millimeter millimeters millimetre millimetres
+    mm 10 cm centimeter centimeters centimetre centimetres
+    mm 1e3 m meter meters metre metres
+    iu 1 iu unit units
+    mmol 1 mmol
+    meq 1 meq
+    mmhg 1 mmhg
+    % 1 % percent percentage
+    tablet 1 tablet tablets pill pills
+    capsule 1 capsule capsules
+    drop 1 drop drops
+    dose 1 dose doses
+    teaspoon 1 teaspoon teaspoons
+    tablespoon 1 tablespoon tablespoons
+    calorie 1 calorie calories
+    ounce 1 ounce ounces oz
+    pound 1 pound pounds lb lbs
+    inch 1 inch inches
+    foot 1 foot feet
+    second 1 second seconds
+    minute 1 minute minutes
+    hour 1 hour hours
+    day 1 day days
+    week 1 week weeks
+    month 1 month months
+    year 1 year years
+    degree 1 degree degrees °
+    """
+)
+_LOOSE = frozenset({"", "second", "minute", "hour", "day", "week", "month", "year", "degree"})
+"""Units that a text often leaves out where another says them ("aged 65", "65 years"); amounts are not among them."""
+_UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
+_NUMBER = re.compile(
+    rf"""(?<![^\W_])(?P<value>(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|(?<!\d)\.\d+|(?:{"|".join(_WORDS)})\b)
+    (?:[\s-](?P<scale>{"|".join(_SCALES)})\b)?
+    (?:(?:st|nd|rd|th|'?s)(?![^\W_])
+      |[\s-]?(?P<unit>mm\s+Hg|per\s+cent|{_UNIT})(?![^\W_])(?:(?:\s?/\s?|\s+per\s+)(?P<per>kg|kilogram|dl|ml|l|m2)\b)?
+      |(?![^\W_]))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_RANGE = re.compile(r"\s*(?:-|to|or|and|,|, or|, and)\s*", re.IGNORECASE)
+_FLAT = {ord(c): "-" for c in "‐‑‒–—−"} | {ord("μ"): "µ"} | {ord(c): " " for c in "\u00a0\u2009\u202f"}
+_FLAT |= {ord(c): "'" for c in "‘’"}
+
+
+@lru_cache(maxsize=4096)
+def numbers(text: str) -> tuple[Number, ...]:
+    """The numbers of a text in order, with their units; in "5 to 10 mg" both are milligrams.
+
+    Spelled-out ones from two to ninety count too ("one" is a pronoun more often), digits inside a name (GLB1) do not.
+    """
+    flat = text.translate(_FLAT)
+    found: list[Number] = []
+    places: list[tuple[int, int]] = []
+    factors: list[float] = []
+    for match in _NUMBER.finditer(flat):
+        said = match["value"].lower()
+        value = float(_WORDS[said]) if said in _WORDS else float(said.replace(",", ""))
+        value *= _SCALES[match["scale"].lower()] if match["scale"] else 1
+        unit, factor = "", 1.0
+        if match["unit"]:
+            word = re.sub(r"\s+", "", match["unit"].lower())
+            unit, factor = _UNITS[word]
+            unit += "/" + match["per"].lower().replace("kilogram", "kg") if match["per"] else ""
+        found.append(Number(value * factor, unit, text[match.start() : match.end()], said not in _WORDS))
+        places.append(match.span())
+        factors.append(factor)
+    for i in range(len(found) - 2, -1, -1):
+        left, right = found[i], found[i + 1]
+        if not left.unit and right.unit and _RANGE.fullmatch(flat[places[i][1] : places[i + 1][0]]):
+            factors[i] = factors[i + 1]
+            found[i] = Number(left.value * factors[i], right.unit, left.text, left.digits)
+    return tuple(found)
+
+
+def among(wanted: Number, held: Iterable[Number]) -> bool:
+    """Whether one of the numbers has the same value, and the unit, where the wanted one names a unit."""
+    return any(
+        abs(wanted.value - other.value) <= 1e-6 * max(1.0, abs(wanted.value))
+        and (not wanted.unit or wanted.unit == other.unit or (wanted.unit in _LOOSE and other.unit == ""))
+        for other in held
+    )
+
+
+def invented(text: str, held: Sequence[str]) -> list[str]:
+    """The numbers written in digits, as written with their unit, that none of the texts holds."""
+    known = [number for source in held for number in numbers(source)]
+    return [number.text for number in numbers(text) if number.digits and not among(number, known)]

@@ -1,0 +1,361 @@
+"""What each mode answers to the same held-out questions, in both retrieval regimes: `python -m eval` starts here.
+
+    run = Run(profile, Setup(n=400), data_folder)
+    answers = run.answers("finetuned+rag", "withheld")
+
+Everything is kept on disk under the hash of all that decides it, so a killed run goes on and a second one generates
+nothing. Whether a question is answered is decided by the retriever's confidence, which is stored: every question is
+made to be answered, and `Prediction.status` says what the reader would have seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from configs.errors import UserError
+from configs.schema import Mode, Profile
+from rag.answer import Answer, Sentence, cited
+from rag.prompt import PROMPT_VERSION
+
+if TYPE_CHECKING:
+    from eval.batched import Batched
+    from finetune.splits import Splits
+    from index.corpus import QAPair
+    from rag.pipeline import Pipeline
+
+Regime = Literal["indexed", "withheld"]
+MODES: tuple[Mode, ...] = ("base", "finetuned", "finetuned+rag", "base+rag", "extractive")
+REGIMES: tuple[Regime, ...] = ("indexed", "withheld")
+CLOSED: tuple[Mode, ...] = ("base", "finetuned")
+"""Modes that see no source: the regime is nothing to them."""
+REFERENCE_TOKENS = 256
+"""Of a reference's tokens so many count for its perplexity."""
+Say = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is asked, besides the profile."""
+
+    n: int = 400
+    by: Literal["topic", "row"] = "topic"
+    seed: int = 0
+    split_seed: int = 0
+    tokens: int = 320
+    perplexity: int = 30
+    """Questions whose reference's perplexity is taken."""
+    timed: int = 6
+    """Questions a mode that are answered one at a time, as a reader would see it, for the latency."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer, made whatever the confidence, and what a reader would have seen of it."""
+
+    pair: str
+    answer: Answer
+    status: Literal["answered", "abstained", "emergency"]
+
+    @property
+    def text(self) -> str:
+        """The answer as its reader would have seen it; nothing where it abstains."""
+        return "" if self.status == "abstained" else body(self.answer.sentences)
+
+    @property
+    def forced(self) -> str:
+        """The answer whatever the confidence; the model's own abstention is nothing too."""
+        return "" if self.answer.status == "abstained" else body(self.answer.sentences)
+
+
+def body(sentences: Sequence[Sentence]) -> str:
+    """Sentences as text with their citation marks, without a notice."""
+    text = "".join(one.before + cited(one) for one in sentences)
+    return text.strip()
+
+
+def chosen(pairs: Sequence[QAPair], splits: Splits, split: str, n: int, seed: int) -> list[int]:
+    """`n` rows of a split in a seeded order, every topic once before any comes twice."""
+    rows = splits.rows(pairs, split)  # type: ignore[arg-type]
+    # The word is part of the seed: figures that were published with it can be had again.
+    random.Random(f"adapter {seed} {split}").shuffle(rows)
+    seen: dict[int, int] = {}
+    order = []
+    for row in rows:
+        topic = splits.topic_of[pairs[row].id]
+        seen[topic] = seen.get(topic, 0) + 1
+        order.append((seen[topic], row))
+    return [row for _, row in sorted(order, key=lambda item: item[0])[:n]]
+
+
+class Run:
+    """The questions of a setup, and what is known of their answers. Models are loaded when something must be made."""
+
+    def __init__(self, profile: Profile, setup: Setup, data: Path, say: Say | None = None) -> None:
+        """`data` is the data folder with the index in `index/`.
+
+        Raises UserError for a missing index, one of another embedder, a test split without questions, or an adapter
+        that was trained on other splits.
+        """
+        from finetune.splits import make
+        from rag.pipeline import Pipeline
+
+        self.profile = profile
+        self.setup = setup
+        self.data = data
+        self.say: Say = say or (lambda step, done, total: None)
+        self.pipeline = Pipeline.open(forced(profile), data / "index", data / "models")
+        index = self.pipeline.index
+        self.corpus = index.manifest.corpus_digest
+        self.splits = make(index.pairs, self.corpus, setup.split_seed, setup.by)
+        same_splits(profile.generator.adapter, self.splits)
+        rows = chosen(index.pairs, self.splits, "test", setup.n, setup.seed)
+        if not rows:
+            raise UserError("the test split has no questions; index a larger corpus")
+        self.pairs: list[QAPair] = [index.pairs[row] for row in rows]
+        self.topics = [self.splits.topic_of[pair.id] for pair in self.pairs]
+
+    @cached_property
+    def generator_identity(self) -> str:
+        """`generator_identity` of the profile."""
+        return generator_identity(self.profile)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of everything that decides the answers: questions, corpus, index, model, settings, program."""
+        settings = self.profile.model_dump(mode="json", exclude={"app", "generator", "name", "description"})
+        parts = [
+            settings,
+            self.generator_identity,
+            PROMPT_VERSION,
+            self.corpus,
+            self.splits.hash,
+            self.pipeline.index.manifest.config_hash,
+            [pair.id for pair in self.pairs],
+            self.setup.tokens,
+            _code("rag"),
+            _code("index"),
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def available(self, modes: Sequence[str]) -> None:
+        """Raise UserError for a mode that there is not, or that needs an adapter where there is none."""
+        for mode in modes:
+            if mode not in MODES:
+                raise UserError(f"--modes: unknown {mode!r}; there are: {', '.join(MODES)}")
+            if mode not in self.pipeline.modes:
+                raise UserError(
+                    f"mode {mode!r} needs an adapter; train one (make finetune), name one "
+                    "(--set generator.adapter=FOLDER), or leave it out (--modes base,base+rag,extractive)"
+                )
+
+    def answers(self, mode: Mode, regime: Regime) -> list[Prediction]:
+        """One prediction a question, in the questions' order; read from disk where they are there."""
+        path = self._place(f"{mode}-{'none' if mode in CLOSED else regime}.jsonl")
+        if not path.exists():
+            made = self._made(mode, regime)
+            _write(path, "".join(answer.model_dump_json() + "\n" for answer in made))
+        found = [Answer.model_validate_json(line) for line in path.read_text("utf-8").splitlines()]
+        if len(found) != len(self.pairs):
+            raise UserError(f"{path}: {len(found)} answers to {len(self.pairs)} questions; delete the file")
+        return [self._seen(pair, answer, mode) for pair, answer in zip(self.pairs, found, strict=True)]
+
+    def perplexity(self, mode: Mode, regime: Regime) -> list[tuple[float, int]]:
+        """Summed negative log-likelihood and tokens of the first references, given the mode's own prompt."""
+        if mode == "extractive":
+            return []
+        path = self._place(f"{mode}-{'none' if mode in CLOSED else regime}-perplexity-{self.setup.perplexity}.json")
+        if not path.exists():
+            _write(path, json.dumps(self._likelihoods(mode, regime)))
+        return [(float(loss), int(count)) for loss, count in json.loads(path.read_text("utf-8"))]
+
+    def latency(self, mode: Mode) -> list[dict[str, float]]:
+        """Timings of the first questions answered one at a time, whole corpus indexed; one warm-up before."""
+        path = self._place(f"{mode}-latency-{self.setup.timed}.json")
+        if not path.exists():
+            pipeline = self._live("indexed")
+            pipeline.invoke(self.pairs[-1].question, mode=mode)
+            found = []
+            for done, pair in enumerate(self.pairs[: self.setup.timed]):
+                self.say(f"timing {mode}", done, self.setup.timed)
+                found.append(pipeline.invoke(pair.question, mode=mode).timings.model_dump())
+            _write(path, json.dumps(found))
+        found_rows: list[dict[str, float]] = json.loads(path.read_text("utf-8"))
+        return found_rows
+
+    def _seen(self, pair: QAPair, answer: Answer, mode: Mode) -> Prediction:
+        status = answer.status
+        if status == "answered" and mode not in CLOSED and answer.confidence < self.profile.retriever.abstain_below:
+            status = "abstained"
+        return Prediction(pair.id, answer, status)
+
+    def _place(self, name: str) -> Path:
+        return self.data / "eval" / "predictions" / self.hash[:16] / name
+
+    def _made(self, mode: Mode, regime: Regime) -> list[Answer]:
+        pipeline = self._batched(regime)
+        label = mode if mode in CLOSED else f"{mode}, {regime}"
+        limit = self.setup.tokens
+        if mode == "extractive":
+            return [pipeline.invoke(pair.question, mode=mode) for pair in self.pairs]
+        generator: Batched = pipeline.generator  # type: ignore[assignment]
+        return generator.settle(
+            lambda: [pipeline.invoke(pair.question, mode=mode, max_new_tokens=limit) for pair in self.pairs],
+            lambda done, total: self.say(label, done, total),
+        )
+
+    @cached_property
+    def _drafts(self) -> Batched:
+        from eval.batched import Batched
+        from rag.generators.transformers import TransformersChat
+
+        chat = TransformersChat.load(self.profile.generator, self.data / "models")
+        return Batched(chat, self.data / "eval" / "drafts.jsonl", self.generator_identity)
+
+    def _batched(self, regime: Regime) -> Pipeline:
+        pipeline = self._pipeline(regime)
+        pipeline.use(self._drafts)
+        return pipeline
+
+    def _live(self, regime: Regime) -> Pipeline:
+        """The pipeline with the generator that people get, not the batched one."""
+        pipeline = self._pipeline(regime)
+        pipeline.use(self._drafts.chat)
+        return pipeline
+
+    def _pipeline(self, regime: Regime) -> Pipeline:
+        return self.pipeline if regime == "indexed" else self._withheld
+
+    @cached_property
+    def _withheld(self) -> Pipeline:
+        """The same over an index without any passage of a test topic."""
+        from index import build
+        from index.readers.report import ReadReport
+        from index.sources import Corpus
+        from rag.pipeline import Pipeline
+
+        profile = self.profile
+        folder = self.data / "eval" / f"index-withheld-{self.splits.hash[:12]}"
+        config = build.config_hash(profile.passages, profile.embedder, profile.index)
+        digest = f"{self.splits.hash} without test topics"
+        if not build.is_current(folder, digest, config):
+            pairs = self.pipeline.index.pairs
+            withheld = {self.splits.topic_of[pairs[row].id] for row in self.splits.rows(pairs, "test")}
+            kept = [pair for pair in pairs if self.splits.topic_of[pair.id] not in withheld]
+            corpus = Corpus(kept, digest, f"{self.pipeline.index.manifest.corpus_name}, no test topic", ReadReport())
+            build.build(
+                corpus,
+                folder,
+                profile.passages,
+                self.pipeline.retriever.embedder,
+                profile.index,
+                config=config,
+                embeddings=self.data / "cache" / "embeddings",
+                report=self.say,
+            )
+        return Pipeline.open(forced(profile), folder, self.data / "models")
+
+    def _likelihoods(self, mode: Mode, regime: Regime) -> list[tuple[float, int]]:
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        from rag import prompt
+        from rag.prompt import closed_book
+
+        tuned = mode.startswith("finetuned")
+        pipeline = self._live(regime)
+        chat = self._drafts.chat
+        loaded = chat.loaded
+        found: list[tuple[float, int]] = []
+        for done, pair in enumerate(self.pairs[: self.setup.perplexity]):
+            self.say(f"perplexity {mode}", done, self.setup.perplexity)
+            if mode in CLOSED:
+                messages = closed_book(pair.question)
+            else:
+                hits = pipeline.retriever.retrieve(pair.question).hits
+                messages = prompt.build(pair.question, hits, chat.count_tokens, self.profile.prompt).messages
+            ids = chat.encode(messages, tuned)
+            reference = loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
+            given = torch.tensor([ids + reference], device=loaded.model.device)
+            with torch.inference_mode(), adapter_off(loaded.model, not tuned):
+                logits = loaded.model(given, logits_to_keep=len(reference) + 1).logits[0, :-1].float()
+            loss = cross_entropy(logits, torch.tensor(reference, device=logits.device), reduction="sum")
+            found.append((float(loss), len(reference)))
+        return found
+
+
+def generator_identity(profile: Profile) -> str:
+    """What decides a greedy draft besides its prompt: base model, settings, the adapter's weights, the code."""
+    from rag.generators.loading import adapter_folder
+
+    section = profile.generator.model_dump(exclude={"adapter"})
+    adapter = profile.generator.adapter
+    weights = adapter_digest(adapter_folder(adapter)) if adapter else ""
+    return f"{json.dumps(section, sort_keys=True)} {weights} {_code('rag/generators')}"
+
+
+def adapter_off(model: Any, off: bool) -> Any:
+    """A context without the adapter where `off` and where there is one."""
+    from contextlib import nullcontext
+
+    return model.disable_adapter() if off and hasattr(model, "disable_adapter") else nullcontext()
+
+
+def forced(profile: Profile) -> Profile:
+    """The profile with retrieval's threshold at 0: what is answered is told apart afterwards."""
+    return profile.model_copy(update={"retriever": profile.retriever.model_copy(update={"abstain_below": 0.0})})
+
+
+def same_splits(adapter: str | None, splits: Splits) -> None:
+    """Raise UserError for an adapter that was trained on other splits: it may have learnt what is asked."""
+    from finetune.store import MANIFEST, read_manifest
+    from rag.generators.loading import adapter_folder
+
+    if not adapter or not (adapter_folder(adapter) / MANIFEST).exists():
+        return
+    known = read_manifest(adapter_folder(adapter))
+    if known["splits"] != splits.hash:
+        raise UserError(
+            f"{adapter}: trained on other splits ({known['splits'][:12]}, by {known['split_by']}) than the index's "
+            f"({splits.hash[:12]}); what it is asked may have been learnt: train one on this corpus (make finetune), "
+            "or leave it out (--set generator.adapter= --modes base,base+rag,extractive)"
+        )
+
+
+def adapter_digest(folder: Path) -> str:
+    """SHA-256 of an adapter's weights. Raises UserError where they are missing."""
+    path = folder / "adapter_model.safetensors"
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; train the adapter again (make finetune)") from None
+
+
+def _code(room: str) -> str:
+    """A digest of the program's own files in a room: an answer of other code is another answer."""
+    from configs import ROOT
+
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / room).rglob("*")):
+        if path.suffix in {".py", ".json"} and "starter" not in path.parts:
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        aside.write_text(text, "utf-8")
+        os.replace(aside, path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error.strerror}; what was generated before is kept") from None

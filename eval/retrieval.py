@@ -1,0 +1,409 @@
+"""Whether retrieval puts good answers first: questions whose answers people judged, and MedQuAD's own test questions.
+
+    python -m eval retrieval --data FOLDER [--set mediqa|liveqa|medquad] [--file F ...] [-n 400] [--json FILE]
+
+`FOLDER` holds `mediqa2019/`, `liveqa-med/` and `medquad.zip` as their maintainers lay them out.
+
+mediqa   MEDIQA-2019 task 3: the given answers of each question, ranked again; any file of that format with --file.
+liveqa   the LiveQA-Med judgements over MedQuAD, condensed to the judged answers of each question. The texts of the
+         answers that MedQuAD withdrew are read from the judgements: to score a ranking, never to serve an answer.
+medquad  MedQuAD's questions of the test topics over the whole index, as written and reworded (`eval/topics.py`).
+
+The weights of "hybrid" were fitted on MEDIQA's Alexa questions alone. The Alexa figures themselves are
+cross-validated: each fifth of the file is scored by weights fitted on the rest. All else is as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs import entry
+from configs.errors import UserError
+from configs.errors import run as run_entry
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from configs.schema import Profile
+    from eval.judged import Judged, LiveQuestion
+    from eval.rerank import Answers, Encode, Question
+    from index.embedder import EmbedderLike
+
+SETS = ("mediqa", "liveqa", "medquad")
+COUNT = 400
+COMPARED = ("map", "p@1", "ndcg@10")
+"""Measures by which hybrid is held against each other system, question by question."""
+NAMES = {
+    "liveqa": "LiveQA-Med (MEDIQA task 3)",
+    "alexa": "Alexa (MEDIQA task 3)",
+    "validation": "Validation (MEDIQA task 3)",
+}
+TUNED_ON = "alexa"
+WEIGHTS = {"title": 1.0, "passage": 1.0, "passages": 1.0, "lexical": 1.0, "titled": 1.0, "asked": 1.0, "held": 1.0}
+"""What `eval.rerank.fit` gives on all Alexa questions with the embedder all-MiniLM-L6-v2."""
+
+
+def tables(
+    profile: Profile,
+    index_folder: Path,
+    data: Path,
+    *,
+    sets: Sequence[str] = SETS,
+    files: Sequence[Path] = (),
+    count: int = COUNT,
+    medquad: Path | None = None,
+    cache: Path | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """All that was asked for, as {"sets": [...], "own": {...}}; figures are `eval.ranking.figure`s.
+
+    `data` holds mediqa2019/, liveqa-med/ and, unless `medquad` names it, medquad.zip. `files` take the place of
+    MEDIQA's own. `cache` is the folder of vectors (`index/cache.py`). Raises UserError for an unknown set, a file
+    that is missing, is no XML, or holds no judged question, and for an index that is not there.
+    """
+    from eval.recall import own
+    from index.embedder import Embedder
+
+    for name in sets:
+        if name not in SETS:
+            raise UserError(f"{name!r} is not a set of judged questions; there are {', '.join(SETS)}")
+    embedder = Embedder(profile.embedder)
+    result: dict[str, Any] = {"sets": []}
+    if "mediqa" in sets:
+        result["sets"] += mediqa(profile, embedder, data / "mediqa2019", files, cache)
+    if "liveqa" in sets:
+        result["sets"] += liveqa(profile, embedder, medquad or data / "medquad.zip", data / "liveqa-med", cache)
+    if "medquad" in sets:
+        result["own"] = own(profile, embedder, index_folder, count, seed)
+    return result
+
+
+def mediqa(
+    profile: Profile, embedder: EmbedderLike, folder: Path, files: Sequence[Path] = (), cache: Path | None = None
+) -> list[dict[str, Any]]:
+    """The table of each file, or of MEDIQA's two training sets and validation set in `folder`."""
+    from eval.judged import MEDIQA
+
+    chosen = [(path.name, path, "") for path in files] or [(NAMES[key], folder / MEDIQA[key], key) for key in NAMES]
+    read = [(name, key, read_mediqa(path)) for name, path, key in chosen]
+    found: list[dict[str, Any]] = []
+    for name, key, questions in read:
+        answers, encode = _prepare(name, questions, profile, embedder, cache)
+        systems = {
+            "CHiQA rank": answers.ranks,
+            "BM25": answers.bm25,
+            "BM25, one question's answers": answers.bm25_within,
+            "MiniLM, best window": answers.plain(encode),
+            "dense": answers.dense(encode),
+            "hybrid": _hybrid(answers, encode, cross_validated=key == TUNED_ON),
+        }
+        tuned = f"hybrid: weights fitted on {NAMES[TUNED_ON]}"
+        found.append(
+            {
+                "name": name,
+                "policy": "one grade an answer; every given answer is ranked",
+                "tuned": tuned + (", five-fold cross-validated here" if key == TUNED_ON else "; nothing of this set"),
+                **table(questions, systems),
+            }
+        )
+    return found
+
+
+def liveqa(
+    profile: Profile, embedder: EmbedderLike, medquad: Path, folder: Path, cache: Path | None = None
+) -> list[dict[str, Any]]:
+    """Tables of the judgements over MedQuAD: by the message as typed and by its summary, by either of two grades."""
+    from eval import judged
+
+    judgements = judged.qrels(medquad)
+    asked = {item.number: item for item in judged.liveqa(folder)}
+    texts = judged_answers(medquad)
+    found: list[dict[str, Any]] = []
+    for kind in ("as typed", "NLM summary"):
+        scores: dict[str, list[np.ndarray]] = {}
+        for at, policy in enumerate(("highest", "lowest")):
+            questions = judged_questions(judgements.values(), asked, texts, kind == "as typed", at)
+            name = f"LiveQA-Med over MedQuAD, {kind}"
+            if not scores:
+                # Both policies rank alike: only the grades differ.
+                answers, encode = _prepare(name, questions, profile, embedder, cache, whole=True)
+                scores = {
+                    "BM25": answers.bm25,
+                    "BM25, one question's answers": answers.bm25_within,
+                    "MiniLM on question + answer": answers.first(encode),
+                    "dense": answers.dense(encode),
+                    "hybrid": _hybrid(answers, encode),
+                }
+            found.append(
+                {
+                    "name": name,
+                    "policy": f"the {policy} of two grades of a repeated pair; condensed to judged answers",
+                    "tuned": f"hybrid: weights fitted on {NAMES[TUNED_ON]}; nothing of this set",
+                    **table(questions, scores),
+                }
+            )
+    return found
+
+
+def table(questions: Sequence[Question], systems: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
+    """Counts, every system's figures, and hybrid minus each other system with paired intervals."""
+    from eval.judged import CORRECT
+    from eval.ranking import difference, figures, measures, order
+
+    rows = {
+        name: [
+            measures([question.answers[at].grade for at in order(one)])
+            for question, one in zip(questions, scores, strict=True)
+        ]
+        for name, scores in systems.items()
+    }
+    return {
+        "n": len(questions),
+        "answers": sum(len(question.answers) for question in questions),
+        "with a correct answer": sum(
+            any(answer.grade >= CORRECT for answer in question.answers) for question in questions
+        ),
+        "systems": {name: figures(found) for name, found in rows.items()},
+        "differences": [
+            {"a": "hybrid", "b": name, "metric": measure, **difference(rows["hybrid"], rows[name], measure)}
+            for name in rows
+            if name != "hybrid"
+            for measure in COMPARED
+        ],
+    }
+
+
+def read_mediqa(path: Path) -> list[Question]:
+    """The judged questions of a file in the format of MEDIQA-2019 task 3, an answer's title apart from its text.
+
+    Raises UserError where the file is missing, is no XML, lacks a grade, or holds no question with answers.
+    """
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import ParseError, parse
+
+    from eval.rerank import Given, Question, titled
+
+    try:
+        items = list(parse(path).getroot().iter("Question"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise UserError(f"{path}: not an XML file that can be read: {error}") from None
+    found: list[Question] = []
+    for item in items:
+        text = " ".join((item.findtext("QuestionText") or "").split())
+        answers = []
+        for one in item.iter("Answer"):
+            try:
+                grade, rank = int(one.attrib["ReferenceScore"]), int(one.attrib["SystemRank"])
+                name = one.attrib["AID"]
+            except (KeyError, ValueError) as error:
+                where = one.get("AID") or f"an answer of question {item.get('QID')}"
+                raise UserError(
+                    f"{path}: {where}: {error} is missing or no number; a judged file has AID, SystemRank "
+                    "and ReferenceScore"
+                ) from None
+            if not 1 <= grade <= 4:
+                raise UserError(f"{path}: {name}: ReferenceScore {grade} is not a grade from 1 to 4")
+            title, body = titled(" ".join((one.findtext("AnswerText") or "").split()))
+            answers.append(Given(name, title, body, grade, rank))
+        if answers:
+            found.append(Question(item.get("QID", str(len(found) + 1)), text, tuple(answers)))
+    if not found:
+        raise UserError(f"{path}: no question with answers in it; it should be a file of MEDIQA-2019 task 3")
+    return found
+
+
+def judged_answers(medquad: Path) -> dict[str, tuple[str, str, str]]:
+    """(question, answer, other names of its topic) by answer id, withdrawn ones too: to score a ranking, not to serve.
+
+    The judgements write the names behind the question: `What is (are) Gout ? (Also called: Podagra)`.
+    """
+    from eval import judged
+
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.DictReader(io.StringIO(judged._inner(medquad, ".csv").decode("utf-8", "replace"), newline=""))
+    found = {}
+    for row in reader:
+        head, _, answer = row["Answer"].partition("Answer: ")
+        question, _, names = head.partition("URL:")[0].replace("Question:", "", 1).partition("(Also called:")
+        found[row["AnswerID"]] = (" ".join(question.split()), answer.strip(), names.strip().removesuffix(")"))
+    return found
+
+
+def judged_questions(
+    judgements: Iterable[Judged],
+    asked: Mapping[int, LiveQuestion],
+    texts: Mapping[str, tuple[str, str, str]],
+    typed: bool,
+    at: int,
+) -> list[Question]:
+    """Questions of the judgements with their answers in the order of their ids, so that ties follow no grade.
+
+    `typed`: the whole message, else its summary. `at`: 0 for the higher of two grades, 1 for the lower.
+    """
+    from eval.rerank import Given, Question
+
+    found: list[Question] = []
+    for one in judgements:
+        if one.question not in asked:
+            raise UserError(f"question {one.question} of the judgements is not among the LiveQA-Med questions")
+        message = asked[one.question]
+        answers = []
+        for name, grades in sorted(one.grades.items()):
+            if name not in texts:
+                raise UserError(f"{name} is judged, but its text is not among the judgements")
+            title, body, names = texts[name]
+            answers.append(Given(name, title, body, grades[at], also=names))
+        found.append(Question(str(one.question), message.original if typed else message.summary, tuple(answers)))
+    if not found:
+        raise UserError("no judgements over MedQuAD; they come with its whole archive")
+    return found
+
+
+def _prepare(
+    name: str,
+    questions: Sequence[Question],
+    profile: Profile,
+    embedder: EmbedderLike,
+    cache: Path | None,
+    whole: bool = False,
+) -> tuple[Answers, Encode]:
+    """The answers and a look-up of their vectors, all embedded at once; `whole`: for `Answers.first`, not `plain`."""
+    import numpy as np
+
+    from eval.rerank import Answers
+    from index.cache import encode
+    from index.progress import shown
+
+    answers = Answers(questions, profile, embedder.count_tokens)
+    texts = answers.texts(whole)
+    done = 0
+    with shown() as say:
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            say(name, done, len(texts))
+
+        vectors = encode(texts, embedder, cache, progress)
+    row = {text: at for at, text in enumerate(texts)}
+    return answers, lambda wanted: np.asarray(vectors[[row[text] for text in wanted]])
+
+
+def _hybrid(answers: Answers, encode: Encode, cross_validated: bool = False) -> list[np.ndarray]:
+    import numpy as np
+
+    from eval.rerank import FEATURES, held_out
+
+    features = answers.features(encode)
+    if cross_validated:
+        return held_out(features, [[answer.grade for answer in one.answers] for one in answers.questions])
+    return [rows @ np.array([WEIGHTS[name] for name in FEATURES]) for rows in features]
+
+
+def markdown(result: Mapping[str, Any]) -> str:
+    """The tables in Markdown, every figure with its 95% interval."""
+    lines: list[str] = []
+    for one in result["sets"]:
+        lines += [f"### {one['name']}", ""]
+        lines += [
+            f"{one['n']} questions, {one['with a correct answer']} with a correct answer; {one['answers']} answers. "
+            f"{one['policy'].capitalize()}. {one['tuned'].capitalize()}.",
+            "",
+            *_rows("system", one["systems"]),
+            "",
+        ]
+        lines += [f"- {_said(row)}" for row in one["differences"]] + [""]
+    if "own" in result:
+        lines += ["### MedQuAD's test questions over the whole index", ""]
+        lines += ["Found: the pair itself, or one with the very same answer text."]
+        lines += ["Topic: a page of the same focus, or the same document.", ""]
+        lines += [*_rows("questions", result["own"]), ""]
+    return "\n".join(lines)
+
+
+def _rows(first: str, table: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    names = list(next(iter(table.values())))
+    lines = ["| " + " | ".join([first, *names]) + " |", "|---" * (len(names) + 1) + "|"]
+    for name, row in table.items():
+        cells = [str(row[key]) if key == "n" else _cell(row[key]) for key in names]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
+    return lines
+
+
+def _cell(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    interval = f"{row['value']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+    return f"{row['a']} minus {row['b']}, {row['metric']}: {interval}" + (
+        "" if row["shown"] else ", no difference shown"
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments; `--set` takes a set's name or, as in other commands, a field of the profile."""
+    medquad = os.environ.get("MEDQUAD")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(medquad).parent if medquad else None,
+        help="folder with mediqa2019/, liveqa-med/ and medquad.zip (default: where the variable MEDQUAD's file is)",
+    )
+    parser.add_argument("--medquad", type=Path, default=Path(medquad) if medquad else None, help="MedQuAD's archive")
+    parser.add_argument("--file", type=Path, action="append", default=[], help="a file of MEDIQA task 3; repeatable")
+    parser.add_argument("--index", type=Path, help="the index of the whole corpus (default: data/index)")
+    parser.add_argument("-n", type=int, default=COUNT, help=f"MedQuAD questions of each kind (default: {COUNT})")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables there")
+    entry.add_arguments(parser)
+    parser.epilog = f"--set also takes {', '.join(SETS)} (default: all, or mediqa with --file); it may be repeated"
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure, print, and write where asked."""
+    sets = [value for value in args.overrides if "=" not in value]
+    args.overrides = [value for value in args.overrides if "=" in value]
+    sets = list(dict.fromkeys(sets)) or (["mediqa"] if args.file else list(SETS))
+    unknown = [name for name in sets if name not in SETS]
+    if unknown:
+        raise UserError(f"--set {unknown[0]}: no such set; there are {', '.join(SETS)}, or SECTION.KEY=VALUE")
+    if args.file and "mediqa" not in sets:
+        raise UserError("--file gives answers to rank again: use it with --set mediqa")
+    if args.data is None and (set(sets) - {"medquad"}) and not (args.file and sets == ["mediqa"]):
+        raise UserError("where are the judged questions? Give --data FOLDER with mediqa2019/ and liveqa-med/")
+    if args.n < 1:
+        raise UserError(f"-n {args.n}: at least one question is needed")
+    result = tables(
+        entry.load_for(args),
+        args.index or entry.index_folder(),
+        args.data or Path(),
+        sets=sets,
+        files=args.file,
+        count=args.n,
+        medquad=args.medquad,
+        cache=entry.data_folder() / "cache" / "embeddings",
+    )
+    print(markdown(result))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    return 0
+
+
+def _command() -> int:
+    parser = argparse.ArgumentParser(prog="python -m eval.retrieval", description="Whether good answers come first.")
+    add_arguments(parser)
+    return main(parser.parse_args())
+
+
+if __name__ == "__main__":
+    run_entry(_command)

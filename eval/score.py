@@ -1,0 +1,305 @@
+"""Predictions to figures: `results = score(run, modes, regimes, ...)`, the dictionary that `results.json` holds.
+
+Every figure has a 95% bootstrap interval in which whole topics are drawn. An abstention is an empty answer.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs import entry
+from configs.schema import Mode
+from eval import views
+from eval.bootstrap import Figure, Topics
+from eval.overlap import plain
+from eval.predict import CLOSED, Prediction, Regime, Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from eval.checker import Checker
+    from eval.citations import AnswerJudgement
+
+SCHEMA = 1
+ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+COMPARED = ("rouge1", "rouge2", "rougeL", "bleu", "bertscore")
+PAIRS: tuple[tuple[Mode, Mode], ...] = (
+    ("finetuned", "base"),
+    ("finetuned+rag", "finetuned"),
+    ("finetuned+rag", "base"),
+    ("finetuned+rag", "base+rag"),
+    ("finetuned+rag", "extractive"),
+)
+"""Which modes are compared, the first minus the second."""
+LIBRARIES = (
+    "torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "rouge-score", "sacrebleu", "bert-score",
+    "evaluate", "textstat",
+)  # fmt: skip
+
+
+class Scored:
+    """The per-answer scores of one mode in one regime; `texts` are what is scored."""
+
+    def __init__(self, texts: Sequence[str], references: Sequence[str], metrics: Metrics) -> None:
+        import numpy as np
+
+        self.texts = list(texts)
+        self.values: dict[str, np.ndarray] = {}
+        for metric in (metrics.rouge, metrics.f1):
+            self._take(metric.per_answer(texts, references))
+        if metrics.bert:
+            self.values["bertscore"] = np.asarray(
+                metrics.bert.per_answer(texts, references)["bertscore_f1"], dtype=float
+            )
+        self._take(metrics.readability.per_answer(texts, references))
+        self.statistics = metrics.bleu.statistics(texts, references)
+        self.words = [(len(plain(a).split()), len(plain(b).split())) for a, b in zip(texts, references, strict=True)]
+
+    def _take(self, found: dict[str, list[Any]]) -> None:
+        import numpy as np
+
+        self.values |= {
+            name: np.asarray([math.nan if v is None else v for v in values], dtype=float)
+            for name, values in found.items()
+        }
+
+
+class Metrics:
+    """The metrics of a run, loaded once. `encoder` is BERTScore's model, None to leave it out."""
+
+    def __init__(self, encoder: str | None) -> None:
+        from eval import metrics
+
+        self.rouge = metrics.Rouge()
+        self.bleu = metrics.Bleu()
+        self.f1 = metrics.TokenF1()
+        self.readability = metrics.Readability()
+        self.bert = metrics.BertScore(encoder) if encoder else None
+
+    def described(self) -> dict[str, str]:
+        """What makes the figures comparable: versions, signatures, hashes."""
+        facts = {"rouge": f"rouge-score {version('rouge-score')}, stemmed, F-measure", "bleu": self.bleu.signature}
+        if self.bert:
+            facts["bertscore"] = self.bert.hash
+        return facts
+
+
+def score(
+    run: Run,
+    modes: Sequence[Mode],
+    regimes: Sequence[Regime],
+    checker: Checker,
+    calibration: dict[str, Any],
+    encoder: str | None,
+    retrieval: dict[str, Any],
+    command: str,
+) -> dict[str, Any]:
+    """All figures of a run. What is missing of its predictions is generated first."""
+    from eval.bench.__main__ import machine
+
+    begun = datetime.datetime.now(datetime.UTC)
+    predictions = {(mode, regime): run.answers(mode, regime) for regime in regimes for mode in modes}
+    perplexities = {key: run.perplexity(*key) for key in predictions}
+    latencies = {mode: run.latency(mode) for mode in modes}
+    references = [pair.answer for pair in run.pairs]
+    topics = Topics(run.topics)
+    metrics = Metrics(encoder)
+    scored: dict[tuple[Mode, Regime], Scored] = {}
+    made: dict[tuple[Mode, Regime], Scored] = {}
+    for at, (key, found) in enumerate(predictions.items()):
+        run.say("scoring", at, len(predictions))
+        same = next((other for other in scored if other[0] == key[0] and key[0] in CLOSED), None)
+        if same:
+            scored[key] = scored[same]
+            continue
+        scored[key] = Scored([one.text for one in found], references, metrics)
+        if key[0] not in CLOSED:
+            texts = [one.forced for one in found]
+            made[key] = scored[key] if texts == scored[key].texts else Scored(texts, references, metrics)
+    run.say("scoring", len(predictions), len(predictions))
+    judged = _citations(predictions, checker, run)
+    table = [
+        _row(key, predictions[key], scored[key], judged.get(key), perplexities[key], topics, metrics)
+        for key in predictions
+    ]
+    return {
+        "schema": SCHEMA,
+        "created": begun.isoformat(timespec="seconds"),
+        "seconds": round((datetime.datetime.now(datetime.UTC) - begun).total_seconds(), 1),
+        "command": command,
+        **_identity(run),
+        "machine": machine(),
+        "modes": list(modes),
+        "regimes": list(regimes),
+        "metrics": metrics.described(),
+        "table": table,
+        "forced": [
+            {
+                "mode": mode, "regime": regime, "sources": True, "n": len(run.pairs),
+                "answered": sum(bool(text) for text in one.texts), "figures": _overlap(one, topics, metrics),
+            }
+            for (mode, regime), one in made.items()
+        ],
+        "differences": _differences(scored, topics, metrics),
+        "slices": views.slices(run, scored, topics),
+        "risk_coverage": [views.risk(key, predictions[key], one) for key, one in made.items()],
+        "latency": [views.latency(mode, rows) for mode, rows in latencies.items()],
+        "peak_memory_gb": _peak(),
+        "checker": calibration,
+        "retrieval": retrieval,
+        "examples": views.examples(run, predictions, scored),
+    }  # fmt: skip
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    """What was asked of what: two runs that differ here are not to be compared as one."""
+    profile, setup = run.profile, run.setup
+    counts = run.splits.counts()
+    return {
+        "profile": profile.name,
+        "model": profile.generator.model,
+        "config_hash": run.hash,
+        "corpus": {
+            "name": run.pipeline.index.manifest.corpus_name,
+            "digest": run.corpus,
+            "pairs": len(run.pipeline.index.pairs),
+        },
+        "splits": {
+            "hash": run.splits.hash,
+            "by": setup.by,
+            "seed": setup.split_seed,
+            **{name: counts.get(name, 0) for name in ("train", "validation", "test")},  # type: ignore[call-overload]
+        },
+        "adapter": _adapter(profile.generator.adapter),
+        "commit": entry.commit(),
+        "versions": {name: version(name) for name in LIBRARIES} | {"python": sys.version.split()[0]},
+        "decoding": {"max_new_tokens": setup.tokens, "greedy": True},
+        "questions": {"n": len(run.pairs), "topics": len(set(run.topics)), "split": "test", "seed": setup.seed},
+    }
+
+
+def _adapter(adapter: str | None) -> dict[str, Any] | None:
+    from eval.predict import adapter_digest
+    from finetune.store import MANIFEST, read_manifest
+    from rag.generators.loading import adapter_folder
+
+    if not adapter:
+        return None
+    folder = adapter_folder(adapter)
+    found: dict[str, Any] = {"path": adapter, "weights": adapter_digest(folder)}
+    if (folder / MANIFEST).exists():
+        manifest = read_manifest(folder)
+        trained = manifest["trained"]
+        earlier = sum(part["trained"]["examples"] for part in manifest.get("continues", []))
+        found |= {
+            "recipe": manifest["recipe"]["name"],
+            "examples": trained["examples"] + earlier,
+            "steps": trained["steps"],
+            "commit": manifest["commit"],
+        }
+    return found
+
+
+def _overlap(one: Scored, topics: Topics, metrics: Metrics) -> dict[str, Any]:
+    names = (*ROUGE, "token_f1", "exact_match", *(("bertscore",) if "bertscore" in one.values else ()))
+    figures = {name: topics.mean(one.values[name]).as_dict() for name in names}
+    figures["bleu"] = topics.of_sums(one.statistics, metrics.bleu.score).as_dict()
+    return figures
+
+
+def _row(
+    key: tuple[Mode, Regime],
+    found: Sequence[Prediction],
+    one: Scored,
+    judged: Sequence[AnswerJudgement] | None,
+    perplexity: Sequence[tuple[float, int]],
+    topics: Topics,
+    metrics: Metrics,
+) -> dict[str, Any]:
+    import numpy as np
+
+    mode, regime = key
+    figures = _overlap(one, topics, metrics)
+    figures["length_ratio"] = topics.ratio([own for own, _ in one.words], [theirs for _, theirs in one.words]).as_dict()
+    for name in ("flesch_kincaid", "smog"):
+        figures[name] = topics.mean(one.values[name]).as_dict()
+    if perplexity:
+        part = topics.subset(range(len(perplexity)))
+        mean = part.ratio([loss for loss, _ in perplexity], [count for _, count in perplexity])
+        figures["perplexity"] = Figure(*(math.exp(value) for value in mean)).as_dict() | {"n": len(perplexity)}
+    statuses = [item.status for item in found]
+    figures["answered_share"] = topics.mean(np.array([s != "abstained" for s in statuses], float)).as_dict()
+    if mode not in CLOSED:
+        figures["abstained_share"] = topics.mean(np.array([s == "abstained" for s in statuses], float)).as_dict()
+        figures["fallback_share"] = topics.mean(
+            np.array([item.answer.fallback and item.status != "abstained" for item in found], float)
+        ).as_dict()
+    if judged is not None:
+        sentences = [item.sentences for item in judged]
+        citations = [item.citations for item in judged]
+        numbers = [len(item.invented) for item in judged]
+        figures["citation_recall"] = topics.ratio([item.supported for item in judged], sentences).as_dict()
+        figures["citation_precision"] = topics.ratio([item.good_citations for item in judged], citations).as_dict()
+        figures["unsupported_share"] = topics.ratio([item.unsupported for item in judged], sentences).as_dict()
+        figures["invented_numbers"] = topics.ratio(numbers, sentences).as_dict() | {"count": sum(numbers)}
+    return {
+        "mode": mode, "regime": regime, "sources": mode not in CLOSED, "n": len(found),
+        "answered": sum(status != "abstained" for status in statuses), "figures": figures,
+    }  # fmt: skip
+
+
+def _citations(
+    predictions: dict[tuple[Mode, Regime], list[Prediction]], checker: Checker, run: Run
+) -> dict[tuple[Mode, Regime], list[AnswerJudgement]]:
+    """Judgements a mode with sources and regime, one an answer; an abstention has no sentence to judge."""
+    from eval import citations
+
+    keys = [key for key in predictions if key[0] not in CLOSED]
+    asked = []
+    for key in keys:
+        for item in predictions[key]:
+            sentences = () if item.status == "abstained" else item.answer.sentences
+            claims = tuple(citations.Claim(one.text, one.citations) for one in sentences)
+            sources = {s.n: citations.source_text(s.title, s.question, s.text) for s in item.answer.sources}
+            asked.append(citations.Cited(claims, sources))
+    run.say("citations", 0, len(asked))
+    found = citations.judge(asked, checker)
+    run.say("citations", len(asked), len(asked))
+    size = len(run.pairs)
+    return {key: found[at * size : (at + 1) * size] for at, key in enumerate(keys)}
+
+
+def _differences(scored: dict[tuple[Mode, Regime], Scored], topics: Topics, metrics: Metrics) -> list[dict[str, Any]]:
+    rows = []
+    for regime in dict.fromkeys(key[1] for key in scored):
+        for first, second in PAIRS:
+            a, b = scored.get((first, regime)), scored.get((second, regime))
+            if a is None or b is None:
+                continue
+            for name in COMPARED:
+                if name == "bleu":
+                    figure = topics.difference_of_sums(a.statistics, b.statistics, metrics.bleu.score)
+                elif name in a.values:
+                    figure = topics.difference(a.values[name], b.values[name])
+                else:
+                    continue
+                shown = not figure.low <= 0 <= figure.high
+                rows.append(
+                    {"regime": regime, "a": first, "b": second, "metric": name, **figure.as_dict(), "shown": shown}
+                )
+    return rows
+
+
+def _peak() -> float:
+    """Most memory resident in this process, in GB; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20, 2)
+    except (OSError, StopIteration):
+        return 0.0

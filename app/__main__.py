@@ -64,6 +64,7 @@ def main() -> int:
         History(None if args.no_history else data / "history.sqlite"),
         browser_secret(data),
         local=local,
+        latest=data / "eval" / "latest",
         default_mode=profile.mode,
         tokens=profile.generator.max_new_tokens,
     )

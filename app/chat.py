@@ -6,7 +6,6 @@ that a snapshot redraws one turn only. `page.js` opens sources; without it the p
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from app import render
-from app.engine import Engine, check
+from app.engine import Engine, Stops, check
 from app.history import History, Turn, new_id, new_key, valid_id
 from configs.errors import UserError
 from rag.answer import ATTRIBUTION, DISCLAIMER, Answer
@@ -29,6 +28,9 @@ EXAMPLES = (
 )
 FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+PAGES = (("./", "Chat"), ("./compare", "Compare"), ("./report", "Evaluation report"))
+"""Addresses relative to the page, so that they hold behind a proxy's prefix too."""
+
 TITLE = "medcite: health answers with their sources"
 
 ON_LOAD = """
@@ -107,7 +109,7 @@ class Chat:
         self.engine = engine
         self.history = history
         self.examples = example_questions
-        self._stops: dict[str, threading.Event] = {}
+        self.stops = Stops()
 
     def opened(self, conversation: object) -> tuple[str, str, str]:
         """A page was opened: its conversation's id, its turns, and what stands below them."""
@@ -129,7 +131,7 @@ class Chat:
         found = valid_id(conversation)
         earlier = "".join(render.turn(item) for item in self.history.turns(found))
         key = new_key()
-        stop = self._stops[session] = threading.Event()
+        stop = self.stops.begin(session)
         item = Turn(key, question.strip())
         yield found, earlier, render.turn(item, live=True), item, False
         answer: Answer | None = None
@@ -150,8 +152,7 @@ class Chat:
             error = " ".join(str(problem).split())
             error = error[:1].upper() + error[1:]
         finally:
-            if self._stops.get(session) is stop:
-                del self._stops[session]
+            self.stops.end(session, stop)
             if answer is None and not error:
                 error = "Stopped before the answer began."
             item = Turn(key, render.shortened(question.strip(), 2000), answer, error)
@@ -159,19 +160,9 @@ class Chat:
                 self.history.add(found, item)
         yield found, earlier, render.turn(item), item, True
 
-    def busy(self, session: str) -> bool:
-        """Whether this page waits for an answer."""
-        return session in self._stops
-
-    def stop(self, session: str) -> None:
-        """Stop what this page is waiting for."""
-        event = self._stops.get(session)
-        if event:
-            event.set()
-
     def clear(self, session: str, conversation: object) -> tuple[str, str, str]:
         """Delete the conversation and begin another."""
-        self.stop(session)
+        self.stops.stop(session)
         self.history.clear(valid_id(conversation))
         return new_id(), "", welcome(self.examples)
 
@@ -188,20 +179,24 @@ def welcome(questions: tuple[str, ...]) -> str:
     )
 
 
-def masthead() -> str:
-    """Name, purpose, and the notice that is always in sight."""
+def masthead(here: str = "./") -> str:
+    """Name, purpose, links to the pages, and the notice that is always in sight. `here` is this page's address."""
+    current = {here: ' aria-current="page"'}
+    links = "".join(f'<a href="{address}"{current.get(address, "")}>{words}</a>' for address, words in PAGES)
     return (
         '<header class="mc-masthead"><div><h1>medcite</h1>'
-        "<p>Health questions answered from NIH text, every sentence with its source.</p></div>"
+        "<p>Health questions answered from NIH text, every sentence with its source.</p>"
+        f'<nav class="mc-pages" aria-label="Pages">{links}</nav></div>'
         f'<p class="mc-standing"><strong>Information, not medical advice.</strong> '
         f"{escape(DISCLAIMER.partition('. ')[2])} In an emergency call your local emergency number.</p></header>"
     )
 
 
 def footer() -> str:
-    """Attribution and licence."""
+    """Attribution, licence, and how well it all works."""
     return (
-        f'<footer class="mc-footer"><p>{escape(ATTRIBUTION)} '
+        '<footer class="mc-footer"><p>How well does it answer? <a href="./report">The evaluation report</a></p>'
+        f"<p>{escape(ATTRIBUTION)} "
         '<a href="https://github.com/abachaa/MedQuAD" target="_blank" rel="noopener noreferrer">MedQuAD</a>, '
         '<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank" rel="noopener noreferrer">licence</a>. '
         "Questions and answers stay on the machine that runs this program.</p></footer>"
@@ -258,7 +253,7 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
         if not question.strip():
             yield (*(gr.skip() for _ in range(6)), announce("Type a question first."))
             return
-        if chat.busy(session):
+        if chat.stops.busy(session):
             yield (*(gr.skip() for _ in range(6)), announce("An answer is being written. Wait for it, or press Stop."))
             return
         box: Any = gr.skip() if isinstance(pressed, str) else ""
@@ -276,7 +271,7 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
                 yield found, earlier, now, box, busy, idle, announce("Looking for sources.")
 
     def stop(request: gr.Request) -> None:
-        chat.stop(str(request.session_hash))
+        chat.stops.stop(str(request.session_hash))
 
     def clear(conversation: object, request: gr.Request) -> tuple[str, str, str, str]:
         return (*chat.clear(str(request.session_hash), conversation), announce("The conversation was deleted."))

@@ -12,7 +12,7 @@
       const live = item.closest('[aria-busy="true"]');
       const wanted = chosen.has(item.dataset.id)
         ? chosen.get(item.dataset.id)
-        : item.hasAttribute('data-first') && !live && window.innerWidth >= 900;
+        : item.hasAttribute('data-first') && !live && window.innerWidth >= 900 && !item.closest('.mc-column');
       if (item.open !== wanted) { item.open = wanted; item.dataset.set = ''; }
     });
     const turn = root.id === 'mc-now' || root.closest('#mc-now') ? root.querySelector('.mc-turn') : null;

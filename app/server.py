@@ -1,4 +1,4 @@
-"""One web server: the page at `/`, the API under `/api`, and what both are kept from.
+"""One web server: the chat at `/`, its other pages beside it, the API under `/api`, and what all are kept from.
 
 Nothing is fetched from elsewhere: the content security policy forbids it even if a page tried.
 """
@@ -6,6 +6,8 @@ Nothing is fetched from elsewhere: the content security policy forbids it even i
 from __future__ import annotations
 
 import socket
+import warnings
+from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
@@ -79,7 +81,10 @@ class Gate:
 
         async def with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
+                given = list(message.get("headers", ()))
+                # A page may bring a policy of its own; the report's is stricter than the chat's.
+                named = {name.lower() for name, _ in given}
+                message = {**message, "headers": [*given, *(pair for pair in HEADERS if pair[0] not in named)]}
             await send(message)
 
         await self.app(scope, limited, with_headers)
@@ -111,20 +116,30 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-def create(engine: Any, history: Any, secret: str, *, local: bool = True, **page: Any) -> Any:
-    """The ASGI application. `local`: answer only to names of this machine, so that no web page can reach it."""
+def create(
+    engine: Any, history: Any, secret: str, *, local: bool = True, latest: Path | None = None, **page: Any
+) -> Any:
+    """The ASGI application. `local`: answer only to names of this machine, so that no web page can reach it.
+
+    `latest` is the folder with this machine's newest evaluation report; `page` goes to `chat.build`.
+    """
     import gradio as gr
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from app import api, chat
+    from app import api, chat, compare, report
 
     # The interactive documentation pages would load scripts from elsewhere.
     app = FastAPI(title="medcite", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     api.install(app, engine)
+    report.install(app, latest)
     blocks = chat.build(engine, history, secret, **page)
+    compare.add(blocks, engine)
     blocks.queue(default_concurrency_limit=None, max_size=64, api_open=False)
-    app = gr.mount_gradio_app(app, blocks, path="/", **chat.page_options())
+    with warnings.catch_warnings():
+        # Gradio says that several pages are not rendered on the server, which `page_options` asks for anyway.
+        warnings.filterwarnings("ignore", message="SSR mode is not supported with multi-page apps")
+        app = gr.mount_gradio_app(app, blocks, path="/", **chat.page_options())
     app.add_middleware(Gate)
     if local:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "[::1]"])

@@ -6,10 +6,8 @@ in the place of the pair's question, its text cut into the index's passages.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,6 +20,7 @@ from rag.question import parts
 
 if TYPE_CHECKING:
     from configs.schema import Profile
+    from eval.given import Given, Question
 
 Encode = Callable[[list[str]], np.ndarray]
 """Texts to unit vectors, float32 (n, d)."""
@@ -29,51 +28,13 @@ Encode = Callable[[list[str]], np.ndarray]
 WINDOW = 180
 """Words of a plain window."""
 TOP = 3
-"""Best passages and sentences whose mean is a feature."""
-STRENGTH = 1.0
-"""Weight of the penalty on the standardised weights, against one for every question."""
-FEATURES = ("title", "passage", "passages", "lexical", "titled", "asked", "held")
+"""Best passages whose mean is a feature."""
+STRENGTH = 3.0
+"""Weight of the penalty on the standardised weights, against one for every question: of 0.3, 1, 3 and 10 the first
+that gives every feature the sign that its meaning asks for (on the Alexa questions). For the same reason the share of
+the question's words in the title is no feature."""
+FEATURES = ("title", "passage", "passages", "lexical", "asked", "held")
 """Columns of `Answers.features`."""
-
-_TITLE = re.compile(r"(.{1,150}?)\s?:\s+(?=\S)")
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """An answer to be ranked.
-
-    `rank` is the place that another system gave it, 0 where none did; `also` holds other names of its topic.
-    """
-
-    id: str
-    title: str
-    body: str
-    grade: int
-    rank: int = 0
-    also: str = ""
-
-    @property
-    def text(self) -> str:
-        """Title and body as one text."""
-        return f"{self.title}: {self.body}" if self.title else self.body
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question with the answers that were judged for it."""
-
-    id: str
-    text: str
-    answers: tuple[Given, ...]
-
-
-def titled(text: str) -> tuple[str, str]:
-    """Title and body of an answer that begins with its page's title: `Gout (Treatment): Rest ...`.
-
-    The title is empty where no colon stands near the beginning.
-    """
-    match = _TITLE.match(text)
-    return (match.group(1).strip(), text[match.end() :].strip()) if match else ("", text.strip())
 
 
 def windows(text: str, size: int = WINDOW) -> list[str]:
@@ -162,9 +123,9 @@ class Answers:
         """(n_answers, n_features) a question: what `weights` weighs.
 
         title, passage: cosines of the title and of the best passage, at the better part of the question;
-        passages: mean cosine of the TOP best passages; lexical: BM25 over the best answer's; titled, asked, held:
-        the share of the question's words that the title has, of the title's that the question has, and of the
-        question's that the answer has anywhere, words weighed by their rarity in the set.
+        passages: mean cosine of the TOP best passages; lexical: BM25 over the best answer's; asked, held: the share of
+        the title's words that the question has, and of the question's that the answer has anywhere, words weighed by
+        their rarity in the set.
         """
         words = _Words([answer.text for question in self.questions for answer in question.answers])
         found = []
@@ -175,16 +136,14 @@ class Answers:
             for answer, texts, score in zip(question.answers, cuts, lexical, strict=True):
                 passage = (vectors @ encode(texts).T).max(axis=0)
                 title = (vectors @ encode([answer.title])[0]).max() if answer.title else passage.max()
-                heading = words.of(answer.title)
                 rows.append(
                     [
                         title,
                         passage.max(),
                         np.sort(passage)[::-1][:TOP].mean(),
                         score / max(float(lexical.max()), 1e-9),
-                        words.share(own, heading | words.of(answer.also)),
-                        words.share(heading, own),
-                        words.share(own, words.of(answer.text)),
+                        words.share(words.of(answer.title), own),
+                        words.share(own, words.of(answer.text) | words.of(answer.also)),
                     ]
                 )
             found.append(np.array(rows, dtype=np.float64))

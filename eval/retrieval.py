@@ -233,7 +233,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += [f"### {one['name']}", ""]
         lines += [
             f"{one['n']} questions, {one['with a correct answer']} with a correct answer; {one['answers']} answers. "
-            f"{one['policy'].capitalize()}. {one['tuned'].capitalize()}.",
+            f"{_sentence(one['policy'])} {_sentence(one['tuned'])}",
             "",
             *_rows("system", one["systems"]),
             "",
@@ -254,6 +254,10 @@ def _rows(first: str, table: Mapping[str, Mapping[str, Any]]) -> list[str]:
         cells = [str(row[key]) if key == "n" else _cell(row[key]) for key in names]
         lines.append("| " + " | ".join([name, *cells]) + " |")
     return lines
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _cell(figure: Mapping[str, float]) -> str:

@@ -53,7 +53,7 @@ class Scored:
         self.values: dict[str, np.ndarray] = {}
         for metric in (metrics.rouge, metrics.f1):
             self._take(metric.per_answer(texts, references))
-        if metrics.bert:
+        if metrics.bert is not None:  # a metric without examples is false
             self.values["bertscore"] = np.asarray(
                 metrics.bert.per_answer(texts, references)["bertscore_f1"], dtype=float
             )
@@ -85,7 +85,7 @@ class Metrics:
     def described(self) -> dict[str, str]:
         """What makes the figures comparable: versions, signatures, hashes."""
         facts = {"rouge": f"rouge-score {version('rouge-score')}, stemmed, F-measure", "bleu": self.bleu.signature}
-        if self.bert:
+        if self.bert is not None:
             facts["bertscore"] = self.bert.hash
         return facts
 
@@ -162,8 +162,8 @@ def _identity(run: Run) -> dict[str, Any]:
     profile, setup = run.profile, run.setup
     counts = run.splits.counts()
     return {
-        "profile": profile.name,
-        "model": profile.generator.model,
+        "profile": _portable(profile.name),
+        "model": _portable(profile.generator.model),
         "config_hash": run.hash,
         "corpus": {
             "name": run.pipeline.index.manifest.corpus_name,
@@ -184,6 +184,11 @@ def _identity(run: Run) -> dict[str, Any]:
     }
 
 
+def _portable(name: str) -> str:
+    """A name that tells nothing of this machine's folders: of an absolute path, its last part."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
 def _adapter(adapter: str | None) -> dict[str, Any] | None:
     from eval.predict import adapter_digest
     from finetune.store import MANIFEST, read_manifest
@@ -192,7 +197,7 @@ def _adapter(adapter: str | None) -> dict[str, Any] | None:
     if not adapter:
         return None
     folder = adapter_folder(adapter)
-    found: dict[str, Any] = {"path": adapter, "weights": adapter_digest(folder)}
+    found: dict[str, Any] = {"path": _portable(adapter), "weights": adapter_digest(folder)}
     if (folder / MANIFEST).exists():
         manifest = read_manifest(folder)
         trained = manifest["trained"]

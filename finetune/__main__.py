@@ -252,7 +252,7 @@ class _Start:
         from finetune.train import train
 
         template, examples, report, digest = self.examples(recipe)
-        provenance = {
+        provenance: dict[str, Any] = {
             "corpus_name": self.corpus.name,
             "corpus": self.corpus.digest,
             "splits": self.splits.hash,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -24,23 +23,16 @@ from langchain_core.messages.ai import UsageMetadata
 from rag.generators.transformers import TransformersChat
 
 T = TypeVar("T")
-ROWS = 48
-"""Prompts a batch. On two cores a step of 12, 24 and 48 rows after 480 tokens took 175, 348 and 464 ms (135M model):
-past 12 rows the weights are read as they came, not in int8 (`rag/generators/packed.py`), and then more rows pay."""
-SHORT_ROWS = 96
-SHORT = 128
-"""Prompts of at most so many tokens are taken `SHORT_ROWS` at a time: their keys and values are small."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What the model wrote for a prompt; `seconds` is its share of its batch's time."""
+    """What the model wrote for a prompt."""
 
     text: str
     prompt_tokens: int
     new_tokens: int
     ended: bool
-    seconds: float
 
 
 class Batched:
@@ -82,7 +74,7 @@ class Batched:
         draft = self.drafts.get(key)
         if draft is None:
             self.wanted[key] = (ids, adapter, limit)
-            draft = Draft("", len(ids), 0, True, 0.0)
+            draft = Draft("", len(ids), 0, True)
         yield AIMessageChunk(content=draft.text)
         yield AIMessageChunk(
             content="",
@@ -115,53 +107,32 @@ class Batched:
         return result
 
     def fill(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Generate what was asked for, in batches of like length, the longest first."""
-        todo = sorted(self.wanted.items(), key=lambda item: (item[1][1], item[1][2], -len(item[1][0])))
-        total, done = len(todo), 0
-        while todo:
-            first = todo[0][1]
-            rows = self.rows or (SHORT_ROWS if len(first[0]) <= SHORT else ROWS)
-            size = next((n for n, (_, one) in enumerate(todo[:rows]) if one[1:] != first[1:]), rows)
-            batch, todo = todo[:size], todo[size:]
-            made = self._generate([ids for _, (ids, _, _) in batch], adapter=first[1], limit=first[2])
-            for (key, _), draft in zip(batch, made, strict=True):
-                self._keep(key, draft)
-            done += len(batch)
-            if progress:
-                progress(done, total)
+        """Generate what was asked for, the longest prompts first; each draft is kept as soon as it ends."""
+        groups: dict[tuple[bool, int], list[tuple[str, list[int]]]] = {}
+        for key, (ids, adapter, limit) in self.wanted.items():
+            groups.setdefault((adapter, limit), []).append((key, ids))
+        total, done = len(self.wanted), 0
+        for (adapter, limit), group in sorted(groups.items()):
+            group.sort(key=lambda item: -len(item[1]))
+            for number, draft in self._generate([ids for _, ids in group], adapter=adapter, limit=limit):
+                self._keep(group[number][0], draft)
+                done += 1
+                if progress:
+                    progress(done, total)
         self.wanted.clear()
 
-    def _generate(self, prompts: Sequence[list[int]], adapter: bool, limit: int) -> list[Draft]:
-        import torch
-
-        from rag.generators.slab import new_cache
+    def _generate(self, prompts: Sequence[list[int]], adapter: bool, limit: int) -> Iterator[tuple[int, Draft]]:
+        from eval.rows import Rows
 
         loaded = self.chat.loaded
         model, stops = loaded.model, loaded.stops
-        longest = max(len(ids) for ids in prompts)
-        pad = min(stops)
-        begun = time.perf_counter()
-        given = torch.tensor([[pad] * (longest - len(ids)) + ids for ids in prompts], device=model.device)
-        mask = torch.tensor([[0] * (longest - len(ids)) + [1] * len(ids) for ids in prompts], device=model.device)
         off = model.disable_adapter() if not adapter and hasattr(model, "disable_adapter") else nullcontext()
-        with torch.inference_mode(), off:
-            made = model.generate(
-                input_ids=given,
-                attention_mask=mask,
-                do_sample=False,
-                max_new_tokens=limit,
-                eos_token_id=sorted(stops),
-                pad_token_id=pad,
-                past_key_values=new_cache(),
-            )[:, longest:].tolist()
-        seconds = (time.perf_counter() - begun) / len(prompts)
-        drafts = []
-        for ids, row in zip(prompts, made, strict=True):
-            end = next((at for at, token in enumerate(row) if token in stops), None)
-            kept = row if end is None else row[:end]
-            text = loaded.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            drafts.append(Draft(text, len(ids), len(kept), end is not None, seconds))
-        return drafts
+        with off:
+            for number, made in Rows(model, stops).run(prompts, [limit] * len(prompts), self.rows):
+                ended = made[-1] in stops
+                kept = made[:-1] if ended else made
+                text = loaded.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+                yield number, Draft(text, len(prompts[number]), len(kept), ended)
 
     def _key(self, ids: list[int], adapter: bool, limit: int) -> str:
         parts = [self.identity, adapter, limit, ids]

@@ -298,7 +298,7 @@ def generator_identity(profile: Profile) -> str:
     section = profile.generator.model_dump(exclude={"adapter"})
     adapter = profile.generator.adapter
     weights = adapter_digest(adapter_folder(adapter)) if adapter else ""
-    return f"{json.dumps(section, sort_keys=True)} {weights} {_code('rag/generators')}"
+    return f"{json.dumps(section, sort_keys=True)} {weights} {_code('rag/generators')} {_code('eval/rows.py')}"
 
 
 def adapter_off(model: Any, off: bool) -> Any:
@@ -340,11 +340,12 @@ def adapter_digest(folder: Path) -> str:
 
 
 def _code(room: str) -> str:
-    """A digest of the program's own files in a room: an answer of other code is another answer."""
+    """A digest of the program's own files in a room, or of one: an answer of other code is another answer."""
     from configs import ROOT
 
     digest = hashlib.sha256()
-    for path in sorted((ROOT / room).rglob("*")):
+    place = ROOT / room
+    for path in [place] if place.is_file() else sorted(place.rglob("*")):
         if path.suffix in {".py", ".json"} and "starter" not in path.parts:
             digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 TOKENS = 64
 ROUNDS = 2
+ROWS = 48
+"""Of a batch of `generate`."""
 
 
 def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
     """Tokens a second both ways in turns, their ratio, and how many prompts a second pass generates (0 is right)."""
-    from eval.batched import ROWS, Batched
+    from eval.batched import Batched
     from eval.bench.generation import prompts
     from rag.generators.transformers import TransformersChat
 
@@ -58,8 +60,6 @@ def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
 def _bare(chat: Any, prompts: Sequence[list[int]]) -> tuple[int, float]:
     """Tokens written before the end of text, and seconds."""
     import torch
-
-    from eval.batched import ROWS
 
     model, stops = chat.loaded.model, chat.loaded.stops
     pad = min(stops)

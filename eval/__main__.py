@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--judged", type=Path, metavar="FOLDER", help="with mediqa2019/ and liveqa-med/ (default: "
                         "where the variable MEDQUAD's file is, if they are there)")  # fmt: skip
     result.add_argument("--out", type=Path, metavar="FOLDER", help="of the report (default: data/eval/latest)")
+    result.add_argument("--into-card", action="store_true", help="put the table into the adapter's model card too")
     entry.add_arguments(result)
     return result
 
@@ -68,7 +69,7 @@ def main() -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from eval import checker, report
     from eval.predict import Run, Setup
-    from eval.report.markdown import main_table
+    from eval.report.markdown import main_table, summary
     from eval.score import score
     from index.progress import shown
 
@@ -76,6 +77,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.adapter:
         generator = profile.generator.model_copy(update={"adapter": str(args.adapter)})
         profile = profile.model_copy(update={"generator": generator})
+    card = _card(profile) if args.into_card else None
     data = entry.data_folder()
     regimes = _named(args.regimes, REGIMES, "--regimes")
     _named(args.modes or ",".join(MODES), MODES, "--modes")
@@ -101,9 +103,25 @@ def _evaluate(args: argparse.Namespace) -> int:
         )
     out = args.out or data / "eval" / "latest"
     report.write(results, out)
+    if card:
+        from finetune.store import add_results
+
+        add_results(card, summary(results).splitlines())
     print(main_table(results))
     print(f"{out / 'report.html'}", file=sys.stderr)
     return 0
+
+
+def _card(profile: Any) -> Path:
+    """The folder of the adapter whose card takes the table. Raises UserError, before any work, where it cannot."""
+    from finetune.store import read_manifest
+    from rag.generators.loading import adapter_folder
+
+    if not profile.generator.adapter:
+        raise UserError("--into-card: there is no adapter whose card could take it (--adapter FOLDER)")
+    folder = adapter_folder(profile.generator.adapter)
+    read_manifest(folder)
+    return folder
 
 
 def _named(given: str, known: tuple[str, ...], option: str) -> list[str]:

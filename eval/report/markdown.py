@@ -42,10 +42,15 @@ def main_table(results: dict[str, Any]) -> str:
 
 def readme_block(results: dict[str, Any]) -> str:
     """What stands in the README between the markers, markers included."""
-    parts = [BEGIN, escape(wording.lead(results)), main_table(results)]
+    return "\n\n".join([BEGIN, summary(results), END])
+
+
+def summary(results: dict[str, Any]) -> str:
+    """What the run found in a sentence, its table, and what was asked of what."""
+    parts = [escape(wording.lead(results)), main_table(results)]
     if results["splits"]["by"] == "row":
         parts.append(f"**{escape(wording.LEAKS)}**")
-    parts += [f"{escape(wording.setting(results))} In brackets: 95% intervals, by topic.", END]
+    parts.append(f"{escape(wording.setting(results))} In brackets: 95% intervals, by topic.")
     return "\n\n".join(parts)
 
 

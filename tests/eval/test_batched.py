@@ -72,3 +72,34 @@ def test_a_killed_run_generates_only_what_is_missing(
     assert whole.settle(lambda: ask(whole)) == texts
     other = Batched(chat, cache, identity="another adapter")
     assert ask(other) == [""] * 5
+
+
+def test_a_full_disk_is_a_line_and_what_was_written_stays(
+    chat: TransformersChat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from configs.errors import UserError
+    from eval import batched as module
+    from eval.__main__ import full_disk_said
+
+    cache = tmp_path / "drafts.jsonl"
+    written = 0
+
+    def full(_: int) -> None:
+        nonlocal written
+        written += 1
+        if written == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    first = Batched(chat, cache, rows=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "fsync", full)
+        with pytest.raises(UserError, match="disk is full; free some space and run the same command"), full_disk_said():
+            first.settle(lambda: ask(first))
+    again = Batched(chat, cache, rows=2)
+    assert len(again.drafts) >= 2
+    kept = dict(again.drafts)
+    assert any(again.settle(lambda: ask(again)))
+    assert again.drafts.items() >= kept.items()
+    assert len(again.drafts) == 5

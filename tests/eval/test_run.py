@@ -152,6 +152,7 @@ def test_a_second_run_generates_nothing_and_gives_the_same_figures(place: Place,
         (("--adapter", "nowhere"), "nowhere"),
         (("--judged", "nowhere"), "nowhere"),
         (("--regimes", ","), "name at least one"),
+        (("--into-card",), "is no finished adapter"),
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(

@@ -78,6 +78,8 @@ def _evaluate(args: argparse.Namespace) -> int:
         generator = profile.generator.model_copy(update={"adapter": str(args.adapter)})
         profile = profile.model_copy(update={"generator": generator})
     card = _card(profile) if args.into_card else None
+    if args.judged and not args.judged.is_dir():
+        raise UserError(f"--judged {args.judged}: no such folder; it should hold mediqa2019/ and liveqa-med/")
     data = entry.data_folder()
     regimes = _named(args.regimes, REGIMES, "--regimes")
     _named(args.modes or ",".join(MODES), MODES, "--modes")

@@ -86,7 +86,8 @@ def test_the_shipped_adapter_is_whole_small_and_what_its_manifest_says(profile: 
     assert profile.generator.adapter == "finetune/adapters/embedded"
     assert profile.mode == "finetuned+rag"
     assert (SHIPPED / "adapter_model.safetensors").stat().st_size <= 10_000_000
-    assert manifest["trained"]["examples"] > 3000  # the goal is 4,000: docs/log.md
+    runs = [*(part["trained"] for part in manifest["continues"]), manifest["trained"]]
+    assert sum(run["examples"] for run in runs) >= 4000
     assert manifest["split_by"] == "topic"
     assert manifest["base_model"] == profile.generator.model
     assert "Not medical advice" in (SHIPPED / "README.md").read_text("utf-8")

@@ -7,7 +7,7 @@ import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
 from eval import overlap
-from eval.adapter import chosen
+from eval.predict import chosen
 from finetune.splits import make
 from tests import fakes
 

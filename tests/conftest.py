@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from index.sources import Corpus
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +32,15 @@ def medquad() -> Path:
     if not path.exists():
         pytest.fail(f"MEDQUAD={value}: no such file")
     return path
+
+
+@pytest.fixture(scope="session")
+def medquad_corpus(medquad: Path) -> Corpus:
+    """All of MedQuAD, read once a worker; the tests that have it do not change it."""
+    from configs.schema import Cleaning
+    from index.sources import load_corpus
+
+    return load_corpus([str(medquad)], Cleaning())
 
 
 @pytest.fixture(scope="session")

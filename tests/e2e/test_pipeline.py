@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.schema import Cleaning
 from index.build import build
 from index.embedder import Embedder
-from index.sources import load_corpus
+from index.sources import Corpus, load_corpus
 from rag.answer import Answer
 from rag.pipeline import ABSTENTION, Pipeline
 
@@ -182,10 +182,12 @@ def test_the_command_line(pipeline: Pipeline, tmp_path: Path) -> None:
 
 
 @pytest.mark.medquad
-def test_a_slice_of_medquad_end_to_end(weights: None, medquad: Path, model_cache: Path, tmp_path: Path) -> None:
+def test_a_slice_of_medquad_end_to_end(
+    weights: None, medquad_corpus: Corpus, model_cache: Path, tmp_path: Path
+) -> None:
     """A MedQuAD question has its own NIH page as source [1], and citations hold on real text."""
     profile, _ = load("embedded")
-    corpus = load_corpus([str(medquad)], Cleaning())
+    corpus = medquad_corpus
     asked = ("pernicious anemia", "angina", "sarcoidosis")
     nhlbi = [pair for pair in corpus.pairs if pair.source == "NHLBI"]
     kept = [pair for n, pair in enumerate(nhlbi) if pair.focus.lower() in asked or n % 10 == 0]

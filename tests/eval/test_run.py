@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.inprocess import run_room
 from tests.rag import tiny
 
 pytestmark = pytest.mark.weights
@@ -156,10 +157,15 @@ def test_a_second_run_generates_nothing_and_gives_the_same_figures(place: Place,
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(
-    place: Place, first: dict[str, Any], more: tuple[str, ...], said: str
+    place: Place,
+    first: dict[str, Any],
+    more: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     command = place.command("eval", "-n", "2", "--tokens", "40", "--out", str(place.folder / "mistake"), *more)
-    done = subprocess.run(command, cwd=ROOT, env=place.environment, capture_output=True, text=True, timeout=280)
+    done = run_room("eval", command[3:], {"MEDCITE_DATA": str(place.folder / "data")}, monkeypatch, capfd)
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("medcite: ")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from configs.schema import Cleaning
 from eval import topics
 from eval.stats import share, wilson
 from finetune.splits import normalise
 from index.corpus import QAPair
-from index.sources import load_corpus
+from index.sources import Corpus
 
 
 def page(n: int, question: str, focus: str, synonyms: tuple[str, ...] = (), cuis: tuple[str, ...] = ()) -> QAPair:
@@ -55,8 +52,8 @@ def test_wilson_interval() -> None:
 
 
 @pytest.mark.medquad
-def test_reworded_on_medquad(medquad: Path) -> None:
-    pairs = load_corpus([str(medquad)], Cleaning()).pairs
+def test_reworded_on_medquad(medquad_corpus: Corpus) -> None:
+    pairs = medquad_corpus.pairs
     found = topics.reworded(pairs, range(len(pairs)), 500)
     assert len(found) == 500
     for asked in found:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from configs.errors import UserError
 from finetune.splits import BOILERPLATE_TOPICS, Splits, leaks, make, normalise, topics
 from index.corpus import QAPair
+from index.sources import Corpus
 
 
 def pair(
@@ -126,11 +127,8 @@ def test_a_pair_that_the_splits_do_not_know() -> None:
 
 
 @pytest.mark.medquad
-def test_nothing_crosses_on_the_whole_of_medquad(medquad: Path) -> None:
-    from configs.schema import Cleaning
-    from index.sources import load_corpus
-
-    pairs = load_corpus([str(medquad)], Cleaning()).pairs
+def test_nothing_crosses_on_the_whole_of_medquad(medquad_corpus: Corpus) -> None:
+    pairs = medquad_corpus.pairs
     splits = make(pairs, "medquad", seed=0)
     _, boilerplate = topics(pairs)
     common = {" ".join(item.answer.split()) for item, flag in zip(pairs, boilerplate, strict=True) if flag}

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from configs import ROOT
+from tests.inprocess import run_room
 from tests.rag import tiny
 
 pytestmark = pytest.mark.timeout(600)
@@ -163,8 +164,11 @@ def test_a_finished_run_is_not_trained_again_from_the_start(place: Place, unbrok
         (("--corpus", "nowhere.csv"), "nowhere.csv"),
     ],
 )
-def test_a_mistake_is_one_line_and_code_2(place: Place, more: tuple[str, ...], said: str) -> None:
-    done = place.run("mistakes", *more)
+def test_a_mistake_is_one_line_and_code_2(
+    place: Place, more: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    variables = {"MEDCITE_DATA": str(place.folder / "mistakes"), "ACCELERATE_USE_CPU": "true"}
+    done = run_room("finetune", place.command(*more)[3:], variables, monkeypatch, capfd)
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("medcite: ")
@@ -181,7 +185,9 @@ def test_another_recipe_does_not_go_on_from_this_ones_checkpoints(place: Place, 
     assert place.losses("unbroken") == unbroken
 
 
-def test_a_run_begins_with_another_adapters_weights_and_says_so(place: Place, unbroken: list[Any]) -> None:
+def test_a_run_begins_with_another_adapters_weights_and_says_so(
+    place: Place, unbroken: list[Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     more = ("--recipe-set", "schedule.max_steps=2", "--recipe-set", "loss.decision=10")
     done = place.run("unbroken", "--name", "next", "--from", str(place.adapter("unbroken")), *more)
     assert done.returncode == 0, done.stderr
@@ -195,11 +201,13 @@ def test_a_run_begins_with_another_adapters_weights_and_says_so(place: Place, un
         rows = [row for row in csv.DictReader(file) if row["split"] == "validation"]
     fresh = next(loss for _, split, loss in unbroken if split == "validation")
     assert float(rows[0]["loss"]) < fresh  # one step in, it is where the other run ended, not where it began
+    variables = {"MEDCITE_DATA": str(place.folder / "unbroken"), "ACCELERATE_USE_CPU": "true"}
     for more, said in (
         (("--recipe-set", "lora.r=2"), "has r 4, the recipe 2"),
         (("--recipe-set", "lora.first_layer=1"), "adapts other layers"),
     ):
-        refused = place.run("unbroken", "--name", "not", "--from", str(place.adapter("unbroken")), *more)
+        command = place.command("--name", "not", "--from", str(place.adapter("unbroken")), *more)
+        refused = run_room("finetune", command[3:], variables, monkeypatch, capfd)
         assert refused.returncode == 2
         assert said in refused.stderr.strip().splitlines()[-1]
 
@@ -220,7 +228,7 @@ def test_two_processes_give_the_loss_of_one_at_the_same_global_batch(
     options += f" --main_process_ip 127.0.0.1 --main_process_port {_free_port()}"
     launcher = ("accelerate.commands.launch", *options.split(), "-m", "finetune")
     # Dropout draws differ between processes, so neither run has any.
-    plain = ("--recipe-set", "lora.dropout=0.0")
+    plain = ("--recipe-set", "lora.dropout=0.0", "--recipe-set", "schedule.max_steps=8")
     done = place.run("two", *plain, "--recipe-set", "schedule.accumulation=1", launcher=launcher)
     assert done.returncode == 0, done.stderr[-3000:]
     one = place.run("one", *plain)

@@ -155,9 +155,9 @@ def test_no_network_falls_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.medquad
-def test_the_pinned_tree_is_medquads(medquad: Path) -> None:
+def test_the_pinned_tree_is_medquads(medquad: Path, medquad_corpus: sources.Corpus) -> None:
     assert sources.tree_digest(medquad) == sources.MEDQUAD_TREE
-    corpus = sources.load_corpus([str(medquad)], Cleaning())
+    corpus = medquad_corpus
     assert len(corpus.pairs) == 16_359
     assert corpus.report.duplicates == 48
     assert len({pair.question.casefold() for pair in corpus.pairs}) == 14_345

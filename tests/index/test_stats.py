@@ -83,11 +83,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(corpus: Corpus, tmp_path: P
 
 
 @pytest.mark.medquad
-def test_medquad_repeats_itself_as_known(medquad: Path) -> None:
-    from configs.schema import Cleaning
-    from index.sources import load_corpus
-
-    found = stats.compute(load_corpus([str(medquad)], Cleaning()))
+def test_medquad_repeats_itself_as_known(medquad_corpus: Corpus) -> None:
+    found = stats.compute(medquad_corpus)
     assert len(found["counts"]["source"]) == 9
     assert found["duplicates"]["distinct_questions"] == 14_345
     assert found["duplicates"]["most_repeated_answers"][0]["pairs"] == 348

@@ -60,13 +60,16 @@ def index_folder() -> Path:
 
 
 def commit() -> str:
-    """The checkout's commit, or nothing outside one."""
+    """The checkout's commit, with `+changes` where tracked files differ from it, or nothing outside one."""
     import subprocess
 
     from configs import ROOT
 
     try:
         found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=5)
+        same = subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=ROOT, capture_output=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return found.stdout.strip() if found.returncode == 0 else ""
+    if found.returncode:
+        return ""
+    return found.stdout.strip() + ("" if same.returncode == 0 else "+changes")

@@ -62,6 +62,8 @@ def main() -> int:
     args = parser().parse_args()
     if args.n < 1:
         raise UserError(f"-n {args.n}: at least one question is needed")
+    if args.tokens < 1:
+        raise UserError(f"--tokens {args.tokens}: an answer needs at least one")
     with full_disk_said():
         return _evaluate(args)
 

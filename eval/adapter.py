@@ -82,7 +82,7 @@ def measure(profile: Profile, modes: Sequence[str], n: int, split: str, tokens: 
     rows = chosen(pairs, splits, split, n, seed)
     asked = [pairs[row] for row in rows]
     adapter = profile.generator.adapter
-    batched = Batched(pipeline.generator, work.data / "eval" / "drafts.jsonl", generator_identity(profile))
+    batched = Batched(pipeline.generator, work.data / "eval" / "drafts.jsonl", generator_identity(profile, work.models))
     pipeline.use(batched)
     references = [pair.answer for pair in asked]
     topics = [splits.topic_of[pair.id] for pair in asked]

@@ -4,8 +4,8 @@
     answers = run.answers("finetuned+rag", "withheld")
 
 Everything is kept on disk under the hash of all that decides it, so a killed run goes on and a second one generates
-nothing. Whether a question is answered is decided by the retriever's confidence, which is stored: every question is
-made to be answered, and `Prediction.status` says what the reader would have seen.
+nothing. Whether retrieval lets a question be answered is decided by its confidence, which is stored: every question is
+made to pass it, and `Prediction.status` says what the reader would have seen. What the model itself declines stays so.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import hashlib
 import json
 import os
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,7 +54,7 @@ class Setup:
     tokens: int = 320
     perplexity: int = 30
     """Questions whose reference's perplexity is taken."""
-    timed: int = 6
+    timed: int = 10
     """Questions a mode that are answered one at a time, as a reader would see it, for the latency."""
 
 
@@ -63,16 +65,33 @@ class Prediction:
     pair: str
     answer: Answer
     status: Literal["answered", "abstained", "emergency"]
+    confident: bool = True
+    """Whether retrieval's confidence reached the profile's threshold, or is not asked for."""
 
     @property
     def text(self) -> str:
         """The answer as its reader would have seen it; nothing where it abstains."""
-        return "" if self.status == "abstained" else body(self.answer.sentences)
+        return body(self.sentences)
+
+    @property
+    def sentences(self) -> tuple[Sentence, ...]:
+        """The answer's sentences that its reader would have seen."""
+        return () if self.status == "abstained" or self.withheld else self.answer.sentences
+
+    @property
+    def withheld(self) -> bool:
+        """Whether an emergency notice stands alone, because retrieval was not sure enough to quote under it."""
+        return self.status == "emergency" and not self.confident
+
+    @property
+    def declined(self) -> bool:
+        """Whether the model, given the passages, said itself that they do not answer."""
+        return self.answer.status == "abstained"
 
     @property
     def forced(self) -> str:
-        """The answer whatever the confidence; the model's own abstention is nothing too."""
-        return "" if self.answer.status == "abstained" else body(self.answer.sentences)
+        """The answer whatever retrieval's confidence; the model's own abstention is nothing too."""
+        return "" if self.declined else body(self.answer.sentences)
 
 
 def body(sentences: Sequence[Sentence]) -> str:
@@ -101,8 +120,7 @@ class Run:
     def __init__(self, profile: Profile, setup: Setup, data: Path, say: Say | None = None) -> None:
         """`data` is the data folder with the index in `index/`.
 
-        Raises UserError for a missing index, one of another embedder, a test split without questions, or an adapter
-        that was trained on other splits.
+        Raises UserError for a missing index, one of another embedder, or a test split without questions.
         """
         from finetune.splits import make
         from rag.pipeline import Pipeline
@@ -115,7 +133,6 @@ class Run:
         index = self.pipeline.index
         self.corpus = index.manifest.corpus_digest
         self.splits = make(index.pairs, self.corpus, setup.split_seed, setup.by)
-        same_splits(profile.generator.adapter, self.splits)
         rows = chosen(index.pairs, self.splits, "test", setup.n, setup.seed)
         if not rows:
             raise UserError("the test split has no questions; index a larger corpus")
@@ -125,7 +142,7 @@ class Run:
     @cached_property
     def generator_identity(self) -> str:
         """`generator_identity` of the profile."""
-        return generator_identity(self.profile)
+        return generator_identity(self.profile, self.data / "models")
 
     @cached_property
     def hash(self) -> str:
@@ -146,7 +163,7 @@ class Run:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def available(self, modes: Sequence[str]) -> None:
-        """Raise UserError for a mode that there is not, or that needs an adapter where there is none."""
+        """Raise UserError for a mode that there is not, or whose adapter is missing or was trained on other splits."""
         for mode in modes:
             if mode not in MODES:
                 raise UserError(f"--modes: unknown {mode!r}; there are: {', '.join(MODES)}")
@@ -155,14 +172,18 @@ class Run:
                     f"mode {mode!r} needs an adapter; train one (make finetune), name one "
                     "(--set generator.adapter=FOLDER), or leave it out (--modes base,base+rag,extractive)"
                 )
+        if any(mode.startswith("finetuned") for mode in modes):
+            same_splits(self.profile.generator.adapter, self.splits)
 
     def answers(self, mode: Mode, regime: Regime) -> list[Prediction]:
         """One prediction a question, in the questions' order; read from disk where they are there."""
         path = self._place(f"{mode}-{'none' if mode in CLOSED else regime}.jsonl")
         if not path.exists():
-            made = self._made(mode, regime)
+            with self.spending(path.stem) as spent:
+                made = self._made(mode, regime, spent)
             _write(path, "".join(answer.model_dump_json() + "\n" for answer in made))
-        found = [Answer.model_validate_json(line) for line in path.read_text("utf-8").splitlines()]
+        lines = path.read_text("utf-8").removesuffix("\n").split("\n")  # a text may hold other line ends
+        found = [Answer.model_validate_json(line) for line in lines]
         if len(found) != len(self.pairs):
             raise UserError(f"{path}: {len(found)} answers to {len(self.pairs)} questions; delete the file")
         return [self._seen(pair, answer, mode) for pair, answer in zip(self.pairs, found, strict=True)]
@@ -173,7 +194,9 @@ class Run:
             return []
         path = self._place(f"{mode}-{'none' if mode in CLOSED else regime}-perplexity-{self.setup.perplexity}.json")
         if not path.exists():
-            _write(path, json.dumps(self._likelihoods(mode, regime)))
+            with self.spending(path.stem):
+                found = self._likelihoods(mode, regime)
+            _write(path, json.dumps(found))
         return [(float(loss), int(count)) for loss, count in json.loads(path.read_text("utf-8"))]
 
     def latency(self, mode: Mode) -> list[dict[str, float]]:
@@ -181,25 +204,39 @@ class Run:
         path = self._place(f"{mode}-latency-{self.setup.timed}.json")
         if not path.exists():
             pipeline = self._live("indexed")
-            pipeline.invoke(self.pairs[-1].question, mode=mode)
             found = []
-            for done, pair in enumerate(self.pairs[: self.setup.timed]):
-                self.say(f"timing {mode}", done, self.setup.timed)
-                found.append(pipeline.invoke(pair.question, mode=mode).timings.model_dump())
+            with self.spending(path.stem):
+                pipeline.invoke(self.pairs[-1].question, mode=mode)
+                for done, pair in enumerate(self.pairs[: self.setup.timed]):
+                    self.say(f"timing {mode}", done, self.setup.timed)
+                    found.append(pipeline.invoke(pair.question, mode=mode).timings.model_dump())
             _write(path, json.dumps(found))
         found_rows: list[dict[str, float]] = json.loads(path.read_text("utf-8"))
         return found_rows
 
     def _seen(self, pair: QAPair, answer: Answer, mode: Mode) -> Prediction:
-        status = answer.status
-        if status == "answered" and mode not in CLOSED and answer.confidence < self.profile.retriever.abstain_below:
-            status = "abstained"
-        return Prediction(pair.id, answer, status)
+        confident = mode in CLOSED or answer.confidence >= self.profile.retriever.abstain_below
+        status = "abstained" if answer.status == "answered" and not confident else answer.status
+        return Prediction(pair.id, answer, status, confident)
+
+    def spent(self) -> dict[str, float]:
+        """Seconds that each step took, over all runs that worked on it; a step made before that was kept is missing."""
+        path = self._place("spent.json")
+        found: dict[str, float] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return found
+
+    def spending(self, step: str) -> Spent:
+        """Within it, seconds count as spent on this step, kept every few of them in case of a kill."""
+        return Spent(self, step)
 
     def _place(self, name: str) -> Path:
         return self.data / "eval" / "predictions" / self.hash[:16] / name
 
-    def _made(self, mode: Mode, regime: Regime) -> list[Answer]:
+    def _made(self, mode: Mode, regime: Regime, spent: Spent) -> list[Answer]:
+        def said(done: int, total: int) -> None:
+            spent.tick()
+            self.say(label, done, total)
+
         pipeline = self._batched(regime)
         label = mode if mode in CLOSED else f"{mode}, {regime}"
         limit = self.setup.tokens
@@ -207,8 +244,7 @@ class Run:
             return [pipeline.invoke(pair.question, mode=mode) for pair in self.pairs]
         generator: Batched = pipeline.generator  # type: ignore[assignment]
         return generator.settle(
-            lambda: [pipeline.invoke(pair.question, mode=mode, max_new_tokens=limit) for pair in self.pairs],
-            lambda done, total: self.say(label, done, total),
+            lambda: [pipeline.invoke(pair.question, mode=mode, max_new_tokens=limit) for pair in self.pairs], said
         )
 
     @cached_property
@@ -242,9 +278,11 @@ class Run:
         from rag.pipeline import Pipeline
 
         profile = self.profile
-        folder = self.data / "eval" / f"index-withheld-{self.splits.hash[:12]}"
+        # The splits' hash knows pairs by name; a corrected answer is another corpus with the same splits.
+        both = hashlib.sha256(f"{self.splits.hash} {self.corpus}".encode()).hexdigest()
+        folder = self.data / "eval" / f"index-withheld-{both[:12]}"
         config = build.config_hash(profile.passages, profile.embedder, profile.index)
-        digest = f"{self.splits.hash} without test topics"
+        digest = f"{both} without test topics"
         if not build.is_current(folder, digest, config):
             pairs = self.pipeline.index.pairs
             withheld = {self.splits.topic_of[pairs[row].id] for row in self.splits.rows(pairs, "test")}
@@ -291,14 +329,70 @@ class Run:
         return found
 
 
-def generator_identity(profile: Profile) -> str:
-    """What decides a greedy draft besides its prompt: base model, settings, the adapter's weights, the code."""
-    from rag.generators.loading import adapter_folder
+class Spent:
+    """A context that adds its seconds to a step's in `spent.json`; `tick` keeps what has passed so far."""
 
-    section = profile.generator.model_dump(exclude={"adapter"})
-    adapter = profile.generator.adapter
-    weights = adapter_digest(adapter_folder(adapter)) if adapter else ""
-    return f"{json.dumps(section, sort_keys=True)} {weights} {_code('rag/generators')} {_code('eval/rows.py')}"
+    EVERY = 5.0
+
+    def __init__(self, run: Run, step: str) -> None:
+        self.run = run
+        self.step = step
+
+    def __enter__(self) -> Spent:
+        self.before = self.run.spent().get(self.step, 0.0)
+        self.begun = self.kept = time.monotonic()
+        return self
+
+    def tick(self) -> None:
+        """Keep the time so far, if some seconds have passed since it was kept."""
+        if time.monotonic() - self.kept >= self.EVERY:
+            self._keep()
+
+    def __exit__(self, *_: object) -> None:
+        self._keep()
+
+    def _keep(self) -> None:
+        self.kept = time.monotonic()
+        found = self.run.spent() | {self.step: round(self.before + self.kept - self.begun, 1)}
+        _write(self.run._place("spent.json"), json.dumps(found, indent=1))
+
+
+def generator_identity(profile: Profile, models: Path) -> str:
+    """What decides a greedy draft besides its prompt: base model and adapter, settings, arithmetic, libraries, code.
+
+    `models` is the folder of unpacked weights. Reads every file of both models. Raises UserError where one is missing.
+    """
+    import torch
+
+    from rag.generators.loading import adapter_folder, locate
+
+    section = profile.generator
+    cuda = torch.cuda.is_available()
+    place = Path(locate(section, models))
+    parts = {
+        "settings": section.model_dump(exclude={"adapter"}),
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        # On a CPU `int8` and `auto` are kept as what the processor multiplies best.
+        "bf16": not cuda and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
+        "base": _content(place) if place.is_dir() else str(place),
+        "adapter": _content(adapter_folder(section.adapter)) if section.adapter else "",
+        "libraries": {name: version(name) for name in ("torch", "transformers", "peft")},
+        "code": [_code("rag/generators"), _code("eval/rows.py")],
+    }
+    return json.dumps(parts, sort_keys=True)
+
+
+def _content(folder: Path) -> str:
+    """SHA-256 over the files from which a model, adapter or tokenizer is loaded: not its card, manifest or plots."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        own = path.suffix in {".safetensors", ".bin", ".gguf", ".model", ".jinja", ".txt"} or (
+            path.suffix == ".json" and path.name != "manifest.json"
+        )
+        if own and path.is_file():
+            with path.open("rb") as stream:
+                digest.update(f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def adapter_off(model: Any, off: bool) -> Any:
@@ -321,11 +415,13 @@ def same_splits(adapter: str | None, splits: Splits) -> None:
     if not adapter or not (adapter_folder(adapter) / MANIFEST).exists():
         return
     known = read_manifest(adapter_folder(adapter))
-    if known["splits"] != splits.hash:
+    others = [part["splits"] for part in (known, *known.get("continues", [])) if part["splits"] != splits.hash]
+    if others:
+        again = 'make finetune ARGS="--by row"' if splits.by == "row" else "make finetune"
         raise UserError(
-            f"{adapter}: trained on other splits ({known['splits'][:12]}, by {known['split_by']}) than the index's "
-            f"({splits.hash[:12]}); what it is asked may have been learnt: train one on this corpus (make finetune), "
-            "or leave it out (--set generator.adapter= --modes base,base+rag,extractive)"
+            f"{adapter}: trained on other splits ({others[0][:12]}) than those asked from ({splits.hash[:12]}, by "
+            f"{splits.by}); what it is asked may have been learnt: train one on this corpus and these splits "
+            f"({again}), or leave it out (--modes base,base+rag,extractive)"
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from configs.schema import Mode
 from eval import views
 from eval.bootstrap import Figure, Topics
 from eval.overlap import plain
-from eval.predict import CLOSED, Prediction, Regime, Run
+from eval.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,6 +132,7 @@ def score(
         "schema": SCHEMA,
         "created": begun.isoformat(timespec="seconds"),
         "seconds": round((datetime.datetime.now(datetime.UTC) - begun).total_seconds(), 1),
+        "spent": run.spent(),
         "command": command,
         **_identity(run),
         "machine": machine(),
@@ -142,7 +143,8 @@ def score(
         "forced": [
             {
                 "mode": mode, "regime": regime, "sources": True, "n": len(run.pairs),
-                "answered": sum(bool(text) for text in one.texts), "figures": _overlap(one, topics, metrics),
+                "answered": sum(bool(text) for text in one.texts),
+                "figures": _overlap(one, topics, metrics) | {"answered_share": _share(map(bool, one.texts), topics)},
             }
             for (mode, regime), one in made.items()
         ],
@@ -179,7 +181,12 @@ def _identity(run: Run) -> dict[str, Any]:
         "adapter": _adapter(profile.generator.adapter),
         "commit": entry.commit(),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": sys.version.split()[0]},
-        "decoding": {"max_new_tokens": setup.tokens, "greedy": True},
+        "decoding": {
+            "max_new_tokens": setup.tokens,
+            "greedy": True,
+            "answers": "weights as loaded (fp32 on a CPU without bf16), many prompts at a time",
+            "latency": f"one question at a time, as the chat: generator.precision {profile.generator.precision}",
+        },
         "questions": {"n": len(run.pairs), "topics": len(set(run.topics)), "split": "test", "seed": setup.seed},
     }
 
@@ -227,8 +234,6 @@ def _row(
     topics: Topics,
     metrics: Metrics,
 ) -> dict[str, Any]:
-    import numpy as np
-
     mode, regime = key
     figures = _overlap(one, topics, metrics)
     figures["length_ratio"] = topics.ratio([own for own, _ in one.words], [theirs for _, theirs in one.words]).as_dict()
@@ -237,14 +242,15 @@ def _row(
     if perplexity:
         part = topics.subset(range(len(perplexity)))
         mean = part.ratio([loss for loss, _ in perplexity], [count for _, count in perplexity])
-        figures["perplexity"] = Figure(*(math.exp(value) for value in mean)).as_dict() | {"n": len(perplexity)}
-    statuses = [item.status for item in found]
-    figures["answered_share"] = topics.mean(np.array([s != "abstained" for s in statuses], float)).as_dict()
+        figures["perplexity"] = Figure(*(math.exp(value) for value in mean)).as_dict() | {
+            "n": len(perplexity),
+            "of_tokens": REFERENCE_TOKENS,
+        }
+    figures["answered_share"] = _share((bool(item.text) for item in found), topics)
+    figures["empty_share"] = _share((not item.text and item.status != "abstained" for item in found), topics)
     if mode not in CLOSED:
-        figures["abstained_share"] = topics.mean(np.array([s == "abstained" for s in statuses], float)).as_dict()
-        figures["fallback_share"] = topics.mean(
-            np.array([item.answer.fallback and item.status != "abstained" for item in found], float)
-        ).as_dict()
+        figures["abstained_share"] = _share((item.status == "abstained" for item in found), topics)
+        figures["fallback_share"] = _share((item.answer.fallback and bool(item.text) for item in found), topics)
     if judged is not None:
         sentences = [item.sentences for item in judged]
         citations = [item.citations for item in judged]
@@ -255,8 +261,14 @@ def _row(
         figures["invented_numbers"] = topics.ratio(numbers, sentences).as_dict() | {"count": sum(numbers)}
     return {
         "mode": mode, "regime": regime, "sources": mode not in CLOSED, "n": len(found),
-        "answered": sum(status != "abstained" for status in statuses), "figures": figures,
+        "answered": sum(bool(item.text) for item in found), "figures": figures,
     }  # fmt: skip
+
+
+def _share(held: Iterable[bool], topics: Topics) -> dict[str, Any]:
+    import numpy as np
+
+    return topics.mean(np.array(list(held), float)).as_dict()
 
 
 def _citations(
@@ -269,8 +281,7 @@ def _citations(
     asked = []
     for key in keys:
         for item in predictions[key]:
-            sentences = () if item.status == "abstained" else item.answer.sentences
-            claims = tuple(citations.Claim(one.text, one.citations) for one in sentences)
+            claims = tuple(citations.Claim(one.text, one.citations) for one in item.sentences)
             sources = {s.n: citations.source_text(s.title, s.question, s.text) for s in item.answer.sources}
             asked.append(citations.Cited(claims, sources))
     run.say("citations", 0, len(asked))

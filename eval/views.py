@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 """Of the best, the worst, and those drawn at random, each."""
 SLICES = 12
-"""Most slices of one kind; the rest is one slice, `other`."""
+"""Most slices of one kind; the rest is one slice, `all others`."""
 LEADING: tuple[Mode, Regime] = ("finetuned+rag", "indexed")
 """The mode and regime whose best and worst answers are shown."""
 
@@ -39,7 +39,7 @@ def slices(run: Run, scored: dict[tuple[Mode, Regime], Scored], topics: Topics) 
         groups = {label: counts[label] for label in (kept if "length" not in kind else sorted(kept, key=_first))}
         rest = [at for label, members in counts.items() if label not in groups for at in members]
         if rest:
-            groups["other"] = rest
+            groups["all others"] = rest
         for label, members in groups.items():
             part = topics.subset(members)
             for (mode, regime), one in scored.items():
@@ -67,8 +67,13 @@ def _first(label: str) -> int:
 
 
 def risk(key: tuple[Mode, Regime], found: Sequence[Prediction], one: Scored) -> dict[str, Any]:
-    """Risk (1 - mean ROUGE-L) of the answered when only those of the highest confidence are, every question made."""
-    order = sorted(range(len(found)), key=lambda at: -found[at].answer.confidence)
+    """Risk (1 - mean ROUGE-L) of the answered when only those of the highest confidence are.
+
+    Coverage is the share of all questions. What the model itself declined is not answered at any confidence, so the
+    curve ends where they begin.
+    """
+    given = [at for at in range(len(found)) if not found[at].declined]
+    order = sorted(given, key=lambda at: -found[at].answer.confidence)
     values = one.values["rougeL"]
     points = []
     total = area = 0.0
@@ -78,11 +83,11 @@ def risk(key: tuple[Mode, Regime], found: Sequence[Prediction], one: Scored) -> 
         if rank == len(order) or rank % max(1, len(order) // 50) == 0:
             points.append(
                 {
-                    "coverage": round(rank / len(order), 4), "risk": round(total / rank, 4),
+                    "coverage": round(rank / len(found), 4), "risk": round(total / rank, 4),
                     "confidence": round(found[at].answer.confidence, 4),
                 }
             )  # fmt: skip
-    return {"mode": key[0], "regime": key[1], "points": points, "area": round(area / len(order), 4)}
+    return {"mode": key[0], "regime": key[1], "points": points, "area": round(area / len(order), 4) if order else None}
 
 
 def latency(mode: Mode, rows: Sequence[dict[str, float]]) -> dict[str, Any]:
@@ -111,9 +116,11 @@ def examples(
     leading = LEADING if LEADING in scored else next(iter(scored))
     values = scored[leading].values["rougeL"]
     order = sorted(range(len(run.pairs)), key=lambda at: (-float(values[at]), at))
-    rest = order[EXAMPLES:-EXAMPLES] or order
-    drawn = random.Random(f"examples {run.setup.seed}").sample(rest, min(EXAMPLES, len(rest)))
-    wanted = [("best", at) for at in order[:EXAMPLES]] + [("worst", at) for at in order[-EXAMPLES:]]
+    each = min(EXAMPLES, (len(order) + 1) // 3)  # no question stands twice
+    worst = order[each:][-each:]
+    rest = order[each : len(order) - len(worst)]
+    drawn = random.Random(f"examples {run.setup.seed}").sample(rest, min(each, len(rest)))
+    wanted = [("best", at) for at in order[:each]] + [("worst", at) for at in worst]
     found = []
     for why, at in [*wanted, *(("random", at) for at in drawn)]:
         pair = run.pairs[at]

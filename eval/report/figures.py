@@ -17,7 +17,7 @@ METRICS: dict[str, tuple[str, int]] = {
     "flesch_kincaid": ("Flesch-Kincaid grade", 1), "smog": ("SMOG grade", 1),
     "perplexity": ("Perplexity of the reference", 1),
     "answered_share": ("Answered", 3), "abstained_share": ("Abstained", 3),
-    "fallback_share": ("Fell back on quoting", 3),
+    "fallback_share": ("Fell back on quoting", 3), "empty_share": ("Wrote nothing", 3),
     "citation_recall": ("Citation recall", 3), "citation_precision": ("Citation precision", 3),
     "unsupported_share": ("Unsupported sentences", 3), "invented_numbers": ("Invented numbers", 3),
 }  # fmt: skip

@@ -50,7 +50,7 @@ def summary(results: dict[str, Any]) -> str:
     parts = [escape(wording.lead(results)), main_table(results)]
     if results["splits"]["by"] == "row":
         parts.append(f"**{escape(wording.LEAKS)}**")
-    parts.append(f"{escape(wording.setting(results))} In brackets: 95% intervals, by topic.")
+    parts.append(f"{escape(wording.setting(results))} In brackets: 95% intervals, by topic. {escape(wording.SCORED)}")
     return "\n\n".join(parts)
 
 

@@ -136,7 +136,8 @@ def risk_coverage(results: dict[str, Any]) -> Plot | None:
     caption = (
         "Risk by coverage: answering only the questions it is most confident of, how far from its references a mode "
         "is. Risk is 1 less the mean ROUGE-L of the questions answered; lower is better, and a line that falls to "
-        "the left says that the confidence is worth something."
+        "the left says that the confidence is worth something. A line ends where the model itself declines the rest. "
+        "Area: the mean risk along the line."
     )
     columns = ("Mode", *(f"answering {tenth:.0%}" for tenth in tenths), "Area")
     return Plot(caption, tuple(panels), table("plot-risk", "Risk at each share of questions answered", columns, rows))

@@ -27,7 +27,7 @@ from eval.report.figures import (
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 OVERLAP = ("rouge1", "rouge2", "rougeL", "bleu", "bertscore")
-FURTHER = ("rougeLsum", "token_f1", "exact_match", "length_ratio")
+FURTHER = ("rougeLsum", "token_f1", "exact_match", "length_ratio", "empty_share")
 CITED = (
     "citation_recall", "citation_precision", "unsupported_share", "invented_numbers", "abstained_share",
     "fallback_share",
@@ -91,6 +91,7 @@ def _first(results: dict[str, Any]) -> list[Block]:
             + "Source indexed: the whole corpus can be found, as when deployed. Source withheld: no passage of a "
             f"tested topic can be. Intervals: bootstrap over topics. {NONE}: does not apply, or was not measured."
         ),
+        Text(wording.SCORED),
         Text(wording.NOT_ADVICE, "note"),
     ]
     return blocks
@@ -127,11 +128,14 @@ def _controls(results: dict[str, Any]) -> list[Block]:
     if results.get("forced"):
         blocks += [
             Text(
-                "Above, a mode may say that its sources do not cover a question. Here every question was made to be "
-                "answered, whatever the confidence, so that these rows compare the answers' text with the choice to "
-                "answer taken out."
+                "Above, a mode may say that its sources do not cover a question. Here retrieval's part in that choice "
+                "is taken out: every question was put to the mode, whatever retrieval's confidence. Where a model, "
+                "reading the passages, then said itself that they do not answer, that stands and scores 0; Answered "
+                "is the rest."
             ),
-            by_mode(results, "forced", "Every question made to be answered", reading, OVERLAP, "forced"),
+            by_mode(
+                results, "forced", "Retrieval's threshold taken out", reading, (*OVERLAP, "answered_share"), "forced"
+            ),
         ]
     else:
         blocks.append(_absent("No run in which every question was answered"))
@@ -189,8 +193,8 @@ def _citations(results: dict[str, Any]) -> list[Block]:
     blocks += [
         Text(
             "Recall: the share of sentences that their cited passages support together. Precision: the share of "
-            "citations that are needed or sufficient (both after ALCE, Gao et al. 2023). Invented numbers stand in "
-            "none of the answer's cited sources."
+            "citations that are needed or sufficient (both after ALCE, Gao et al. 2023). Invented numbers: numbers a "
+            "sentence that stand in none of the sources this sentence cites."
         ),
         by_mode(results, "citations", "Citations and abstention in both regimes", modes, CITED),
     ]
@@ -205,8 +209,12 @@ def _retrieval(results: dict[str, Any]) -> list[Block]:
         name = f"{judged['name']}, {judged['n']:,} questions"
         blocks += [Heading(judged["name"])]
         if judged.get("policy"):
-            blocks.append(Text(str(judged["policy"])))
+            blocks.append(Text(_sentence(str(judged["policy"]))))
+        if judged.get("tuned"):
+            blocks.append(Text(_sentence(str(judged["tuned"]))))
         blocks.append(_measures(f"retrieval-{number_of}", name, "System", systems))
+        if judged.get("differences"):
+            blocks.append(_judged_differences(f"retrieval-{number_of}-differences", judged))
     own = {way: figures for way, figures in (found.get("own") or {}).items() if isinstance(figures, dict)}
     if own:
         blocks += [
@@ -214,6 +222,21 @@ def _retrieval(results: dict[str, Any]) -> list[Block]:
             _measures("retrieval-own", "Finding the question's own answer in the whole index", "Question", own),
         ]
     return blocks or [_absent("Retrieval was not measured")]
+
+
+def _judged_differences(name: str, judged: dict[str, Any]) -> Table:
+    found = judged["differences"]
+    metrics = list(dict.fromkeys(one["metric"] for one in found))
+    rows: list[Row] = []
+    for a, b in dict.fromkeys((one["a"], one["b"]) for one in found):
+        by_metric = {one["metric"]: one for one in found if (one["a"], one["b"]) == (a, b)}
+        rows.append((f"{a} less {b}", *(_difference(by_metric.get(metric), 3) for metric in metrics)))
+    columns = ("Systems", *(MEASURES.get(metric, metric) for metric in metrics))
+    return table(name, f"{judged['name']}: differences, with 95% intervals", columns, rows)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _measures(name: str, caption: str, first: str, rows: dict[str, dict[str, Any]]) -> Table:
@@ -271,19 +294,42 @@ def _cost(results: dict[str, Any]) -> list[Block]:
     blocks: list[Block] = [
         Text(
             "Flesch-Kincaid and SMOG are school grades of the answers' text. Length ratio: words of the answers over "
-            "words of the references."
+            f"words of the references.{_likelihoods(results)}"
         ),
         by_mode(results, "reading", "Readability and length", modes_of(results), READING),
     ]
     speed = plots.latency(results)
     if speed:
-        blocks.append(Table("latency", "Time an answer takes", speed.table.columns, speed.table.groups))
-    rows: list[Row] = [("Whole evaluation", f"{number(results['seconds'] / 60, 1)} minutes")]
+        blocks += [
+            Text(
+                "Timed one question at a time, with the generator as the chat loads it; the answers that are scored "
+                "were made many at a time (see decoding, below). Of so few questions the 95th percentile is close to "
+                "the slowest."
+            ),
+            Table("latency", "Time an answer takes", speed.table.columns, speed.table.groups),
+        ]
+    rows: list[Row] = _spent(results)
     if results.get("peak_memory_gb") is not None:
         rows.append(("Peak memory", f"{number(results['peak_memory_gb'], 1)} GB"))
     machine = results.get("machine") or {}
     rows += [(name, plain(machine[key])) for key, name in MACHINE.items() if key in machine]
     return [*blocks, table("cost", "What the evaluation took", ("", "Value"), rows)]
+
+
+def _likelihoods(results: dict[str, Any]) -> str:
+    found = [(row.get("figures") or {}).get("perplexity") or {} for row in results.get("table") or []]
+    said = {f"the first {one['of_tokens']} tokens of {one['n']:,} references" for one in found if "of_tokens" in one}
+    return f" Perplexity is of {' or '.join(sorted(said))}, given the mode's own prompt." if said else ""
+
+
+def _spent(results: dict[str, Any]) -> list[Row]:
+    """Time over all runs that worked on these answers, as far as it was kept, and this run's own."""
+    spent = results.get("spent") or {}
+    rows: list[Row] = [(f"Making {step}", f"{number(taken / 60, 1)} minutes") for step, taken in spent.items()]
+    if spent:
+        rows.append(("Making all of these", f"{number(sum(spent.values()) / 60, 1)} minutes"))
+    said = f"{number(results['seconds'] / 60, 1)} minutes; what earlier runs had made was not made again"
+    return [*rows, ("This run, scoring included", said)]
 
 
 def _published() -> list[Block]:
@@ -338,8 +384,8 @@ def _again(results: dict[str, Any]) -> list[Block]:
     return [
         Text(results["command"], "code"),
         Text(
-            "The same commit, corpus, split and model give the same figures; generated answers are cached by the hash "
-            "of everything that decides them."
+            "The same commit, corpus, split, model, processor kind and libraries give the same figures; generated "
+            "answers are cached by the hash of all of these."
         ),
         table("again", "What this run was made with", ("", "Value"), rows),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eval.report.figures import difference, interval, number, sees_sources
+from eval.report.figures import difference, interval, number, row_of, sees_sources
 
 NOT_ADVICE = (
     "Information, not medical advice. Text that a system wrote is shown to demonstrate that system's output; it may be "
@@ -15,6 +15,10 @@ LEAKS = (
     "Split by row: topics leak. The same topics, and some of the very questions, are in training and test, so the "
     "figures of fine-tuned modes say how well text was remembered. They stand here only for comparison with "
     "published numbers."
+)
+SCORED = (
+    "An abstention is scored as an empty answer, 0 in every overlap metric, whether abstaining was right or not: read "
+    "these figures with the column Answered, the share of questions to which there was any text."
 )
 
 
@@ -41,9 +45,18 @@ def lead(results: dict[str, Any]) -> str:
         f"With the source indexed, {effect(between('finetuned+rag', 'finetuned'), 'retrieval')}",
         effect(between("finetuned+rag", "base+rag"), "fine-tuning with sources"),
         effect(between("finetuned", "base"), "fine-tuning without sources"),
-        f"with the source withheld, {effect(between('finetuned+rag', 'finetuned', 'withheld'), 'retrieval')}",
+        f"with the source withheld, {effect(between('finetuned+rag', 'finetuned', 'withheld'), 'retrieval')}"
+        f"{_declined(results, 'finetuned+rag', 'withheld')}",
     ]
     return "; ".join(parts) + "."
+
+
+def _declined(results: dict[str, Any], mode: str, regime: str) -> str:
+    row = row_of(results, mode, regime)
+    share = ((row or {}).get("figures") or {}).get("abstained_share")
+    if not share or not share.get("value"):
+        return ""
+    return f", where {mode} abstained on {share['value']:.0%} of the questions and an abstention scores 0"
 
 
 def against_quoting(results: dict[str, Any]) -> str:
@@ -65,16 +78,19 @@ def against_quoting(results: dict[str, Any]) -> str:
 
 def setting(results: dict[str, Any]) -> str:
     """The questions, the split, the model and the data in a line."""
-    asked, corpus, splits = results["questions"], results["corpus"], results["splits"]
+    asked, corpus = results["questions"], results["corpus"]
     return (
         f"{asked['n']:,} questions on {asked['topics']:,} topics of the {asked['split']} split"
-        f"{_split(splits['by'])}; model {results['model']}, profile {results['profile']}, "
+        f"{_split(results)}; model {results['model']}, profile {results['profile']}, "
         f"{'with' if results.get('adapter') else 'without'} an adapter; data {corpus['name']}, "
         f"{corpus['pairs']:,} pairs."
     )
 
 
-def _split(by: str) -> str:
+def _split(results: dict[str, Any]) -> str:
+    by, adapter = results["splits"]["by"], results.get("adapter")
+    if adapter and "recipe" not in adapter:
+        return f" (split by {by}; what the adapter was trained on is not known)"
     if by == "topic":
         return " (split by topic: none of these topics was trained on)"
     return " (split by row: topics leak)" if by == "row" else f" (split by {by})"

@@ -1,0 +1,130 @@
+"""What decides a prediction, what its reader would have seen of it, and the views made of predictions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from configs.errors import UserError
+from configs.schema import Generator, Profile
+from eval import views
+from eval.predict import Prediction, Run, Spent, generator_identity, same_splits
+from finetune.splits import Splits
+from rag.answer import Answer, Sentence
+from tests.rag import tiny
+
+
+def prediction(status: str = "answered", confident: bool = True, seen: str | None = None, **more: Any) -> Prediction:
+    answer = Answer(question="q", mode="finetuned+rag", status=status, sentences=(Sentence(text="It is so."),), **more)
+    return Prediction("p", answer, seen or status, confident)  # type: ignore[arg-type]
+
+
+def test_what_a_reader_sees() -> None:
+    assert prediction().text == prediction().forced == "It is so."
+    unsure = prediction(confident=False, seen="abstained")
+    assert (unsure.text, unsure.forced, unsure.declined) == ("", "It is so.", False)
+    declined = prediction("abstained")
+    assert (declined.text, declined.forced, declined.declined) == ("", "", True)
+    # The notice stands alone where retrieval would not have been sure enough to quote under it.
+    assert prediction("emergency").text == "It is so."
+    assert prediction("emergency", confident=False).text == ""
+
+
+def scored(values: list[float]) -> Any:
+    return SimpleNamespace(values={"rougeL": np.array(values), "rouge1": np.array(values)})
+
+
+def test_what_the_model_declined_is_at_no_coverage_of_the_curve() -> None:
+    found = [
+        prediction(confidence=0.9),
+        prediction("abstained", confidence=0.95),
+        prediction(confidence=0.2),
+        prediction("abstained", confidence=0.1),
+    ]
+    curve = views.risk(("finetuned+rag", "withheld"), found, scored([0.8, 0.0, 0.4, 0.0]))
+    assert [(point["coverage"], point["risk"]) for point in curve["points"]] == [(0.25, 0.2), (0.5, 0.4)]
+    assert curve["area"] == pytest.approx(0.3)
+    none = views.risk(("finetuned+rag", "withheld"), found[1:2], scored([0.0]))
+    assert none["points"] == []
+    assert none["area"] is None
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 20])
+def test_no_question_is_an_example_twice(n: int) -> None:
+    pair = SimpleNamespace(question="", answer="", source="", url="", focus="")
+    pairs = [SimpleNamespace(**{**vars(pair), "question": str(number)}) for number in range(n)]
+    run: Any = SimpleNamespace(pairs=pairs, setup=SimpleNamespace(seed=0))
+    key = ("finetuned+rag", "indexed")
+    found = views.examples(run, {key: [prediction()] * n}, {key: scored([1 / (at + 1) for at in range(n)])})  # type: ignore[dict-item]
+    asked = [example["question"] for example in found]
+    assert min(n, 3) <= len(asked) == len(set(asked)) <= 9
+    assert asked[0] == "0"
+    if n > 1:
+        assert [example["question"] for example in found if example["why"] == "worst"][-1] == str(n - 1)
+
+
+def test_whatever_decides_a_draft_is_in_its_identity(tmp_path: Path) -> None:
+    model, adapter = tmp_path / "model", tmp_path / "adapter"
+    tiny.save(model)
+    tiny.save_adapter(model, adapter)
+
+    def identity(**more: Any) -> str:
+        section = Generator(**{"model": str(model), "adapter": str(adapter), **more})
+        return generator_identity(Profile.model_construct(generator=section), tmp_path)
+
+    first = identity()
+    assert identity() == first
+    assert identity(adapter="") != first
+    assert identity(precision="fp32") != first
+    (adapter / "README.md").write_text("a card decides nothing")
+    assert identity() == first
+    known = {first}
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": config["lora_alpha"] * 2}))
+    known.add(identity())
+    (adapter / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    known.add(identity())
+    weights = next(model.glob("*.safetensors"))
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    known.add(identity())
+    assert len(known) == 4
+
+
+def test_an_adapter_that_began_on_other_splits_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from finetune import store
+
+    splits = Splits("topic", 0, "corpus", {"a": "train"}, {"a": 0})
+    manifest = {"splits": splits.hash, "split_by": "topic"}
+    monkeypatch.setattr(store, "read_manifest", lambda folder: manifest)
+    (tmp_path / store.MANIFEST).write_text("{}")
+    same_splits(str(tmp_path), splits)
+    manifest["continues"] = [{"splits": "f" * 64}]
+    with pytest.raises(UserError, match="trained on other splits \\(ffffffffffff\\)"):
+        same_splits(str(tmp_path), splits)
+
+
+def test_the_time_of_a_step_adds_up_over_the_runs_that_worked_on_it(tmp_path: Path) -> None:
+    class Place(Run):
+        def __init__(self) -> None:
+            pass
+
+        def _place(self, name: str) -> Path:
+            return tmp_path / name
+
+    run = Place()
+    assert run.spent() == {}
+    with pytest.raises(KeyboardInterrupt), run.spending("base-none"):
+        raise KeyboardInterrupt
+    (tmp_path / "spent.json").write_text(json.dumps({"base-none": 100.0, "other": 7.0}))
+    with run.spending("base-none") as spent:
+        spent.begun -= 20  # as if it had taken so long
+        spent.kept -= Spent.EVERY
+        spent.tick()
+        assert run.spent()["base-none"] == pytest.approx(120, abs=1)  # a kill now would lose nothing of it
+    assert run.spent() == {"base-none": pytest.approx(120, abs=1), "other": 7.0}

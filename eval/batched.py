@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,8 @@ class Draft:
     prompt_tokens: int
     new_tokens: int
     ended: bool
+    seconds: float | None = None
+    """Since the draft that was finished before it: over a run these add up to the time of generation."""
 
 
 class Batched:
@@ -47,6 +50,10 @@ class Batched:
         self.cache = cache
         self.drafts: dict[str, Draft] = {}
         self.wanted: dict[str, tuple[list[int], bool, int]] = {}
+        self.used: set[str] = set()
+        """The drafts that the last `settle` asked for."""
+        self.filled = 0.0
+        """Seconds spent on generation by this process."""
         if cache and cache.exists():
             text = cache.read_text("utf-8")
             for line in text.splitlines():
@@ -71,6 +78,7 @@ class Batched:
         ids = self.chat.encode(messages, adapter)
         limit = max_new_tokens or self.chat.section.max_new_tokens
         key = self._key(ids, adapter, limit)
+        self.used.add(key)
         draft = self.drafts.get(key)
         if draft is None:
             self.wanted[key] = (ids, adapter, limit)
@@ -100,23 +108,33 @@ class Batched:
 
     def settle(self, ask: Callable[[], T], progress: Callable[[int, int], None] | None = None) -> T:
         """The result of `ask` once every draft that it wants is there."""
+        self.used.clear()
         result = ask()
         while self.wanted:
             self.fill(progress)
+            self.used.clear()
             result = ask()
         return result
+
+    @property
+    def cost(self) -> float | None:
+        """Seconds that the drafts of the last `settle` took, whichever run made them; None where one's is not known."""
+        seconds = [self.drafts[key].seconds for key in self.used]
+        return None if None in seconds else sum(seconds)  # type: ignore[arg-type]
 
     def fill(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Generate what was asked for, the longest prompts first; each draft is kept as soon as it ends."""
         groups: dict[tuple[bool, int], list[tuple[str, list[int]]]] = {}
         for key, (ids, adapter, limit) in self.wanted.items():
             groups.setdefault((adapter, limit), []).append((key, ids))
-        total, done = len(self.wanted), 0
+        total, done, last = len(self.wanted), 0, time.monotonic()
         for (adapter, limit), group in sorted(groups.items()):
             group.sort(key=lambda item: -len(item[1]))
             for number, draft in self._generate([ids for _, ids in group], adapter=adapter, limit=limit):
-                self._keep(group[number][0], draft)
-                done += 1
+                now = time.monotonic()
+                self._keep(group[number][0], replace(draft, seconds=round(now - last, 3)))
+                self.filled += now - last
+                done, last = done + 1, now
                 if progress:
                     progress(done, total)
         self.wanted.clear()

@@ -179,9 +179,9 @@ class Run:
         """One prediction a question, in the questions' order; read from disk where they are there."""
         path = self._place(f"{mode}-{'none' if mode in CLOSED else regime}.jsonl")
         if not path.exists():
-            with self.spending(path.stem) as spent:
-                made = self._made(mode, regime, spent)
+            made, seconds = self._made(mode, regime)
             _write(path, "".join(answer.model_dump_json() + "\n" for answer in made))
+            self._spend(path.stem, seconds)
         lines = path.read_text("utf-8").removesuffix("\n").split("\n")  # a text may hold other line ends
         found = [Answer.model_validate_json(line) for line in lines]
         if len(found) != len(self.pairs):
@@ -194,9 +194,9 @@ class Run:
             return []
         path = self._place(f"{mode}-{'none' if mode in CLOSED else regime}-perplexity-{self.setup.perplexity}.json")
         if not path.exists():
-            with self.spending(path.stem):
-                found = self._likelihoods(mode, regime)
-            _write(path, json.dumps(found))
+            begun = time.monotonic()
+            _write(path, json.dumps(self._likelihoods(mode, regime)))
+            self._spend(path.stem, time.monotonic() - begun)
         return [(float(loss), int(count)) for loss, count in json.loads(path.read_text("utf-8"))]
 
     def latency(self, mode: Mode) -> list[dict[str, float]]:
@@ -205,12 +205,13 @@ class Run:
         if not path.exists():
             pipeline = self._live("indexed")
             found = []
-            with self.spending(path.stem):
-                pipeline.invoke(self.pairs[-1].question, mode=mode)
-                for done, pair in enumerate(self.pairs[: self.setup.timed]):
-                    self.say(f"timing {mode}", done, self.setup.timed)
-                    found.append(pipeline.invoke(pair.question, mode=mode).timings.model_dump())
+            begun = time.monotonic()
+            pipeline.invoke(self.pairs[-1].question, mode=mode)
+            for done, pair in enumerate(self.pairs[: self.setup.timed]):
+                self.say(f"timing {mode}", done, self.setup.timed)
+                found.append(pipeline.invoke(pair.question, mode=mode).timings.model_dump())
             _write(path, json.dumps(found))
+            self._spend(path.stem, time.monotonic() - begun)
         found_rows: list[dict[str, float]] = json.loads(path.read_text("utf-8"))
         return found_rows
 
@@ -220,32 +221,35 @@ class Run:
         return Prediction(pair.id, answer, status, confident)
 
     def spent(self) -> dict[str, float]:
-        """Seconds that each step took, over all runs that worked on it; a step made before that was kept is missing."""
+        """Seconds that each step took, whichever run made its drafts; a step with drafts of unknown time is missing."""
         path = self._place("spent.json")
         found: dict[str, float] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         return found
 
-    def spending(self, step: str) -> Spent:
-        """Within it, seconds count as spent on this step, kept every few of them in case of a kill."""
-        return Spent(self, step)
+    def _spend(self, step: str, seconds: float | None) -> None:
+        if seconds is not None:
+            _write(self._place("spent.json"), json.dumps(self.spent() | {step: round(seconds, 1)}, indent=1))
 
     def _place(self, name: str) -> Path:
         return self.data / "eval" / "predictions" / self.hash[:16] / name
 
-    def _made(self, mode: Mode, regime: Regime, spent: Spent) -> list[Answer]:
-        def said(done: int, total: int) -> None:
-            spent.tick()
-            self.say(label, done, total)
-
+    def _made(self, mode: Mode, regime: Regime) -> tuple[list[Answer], float | None]:
+        """The answers, and the seconds that they and their drafts took, None where a draft's time is not known."""
+        begun = time.monotonic()
         pipeline = self._batched(regime)
         label = mode if mode in CLOSED else f"{mode}, {regime}"
         limit = self.setup.tokens
         if mode == "extractive":
-            return [pipeline.invoke(pair.question, mode=mode) for pair in self.pairs]
+            quoted = [pipeline.invoke(pair.question, mode=mode) for pair in self.pairs]
+            return quoted, time.monotonic() - begun
         generator: Batched = pipeline.generator  # type: ignore[assignment]
-        return generator.settle(
-            lambda: [pipeline.invoke(pair.question, mode=mode, max_new_tokens=limit) for pair in self.pairs], said
+        before = generator.filled
+        made = generator.settle(
+            lambda: [pipeline.invoke(pair.question, mode=mode, max_new_tokens=limit) for pair in self.pairs],
+            lambda done, total: self.say(label, done, total),
         )
+        besides = time.monotonic() - begun - (generator.filled - before)
+        return made, None if generator.cost is None else besides + generator.cost
 
     @cached_property
     def _drafts(self) -> Batched:
@@ -327,34 +331,6 @@ class Run:
             loss = cross_entropy(logits, torch.tensor(reference, device=logits.device), reduction="sum")
             found.append((float(loss), len(reference)))
         return found
-
-
-class Spent:
-    """A context that adds its seconds to a step's in `spent.json`; `tick` keeps what has passed so far."""
-
-    EVERY = 5.0
-
-    def __init__(self, run: Run, step: str) -> None:
-        self.run = run
-        self.step = step
-
-    def __enter__(self) -> Spent:
-        self.before = self.run.spent().get(self.step, 0.0)
-        self.begun = self.kept = time.monotonic()
-        return self
-
-    def tick(self) -> None:
-        """Keep the time so far, if some seconds have passed since it was kept."""
-        if time.monotonic() - self.kept >= self.EVERY:
-            self._keep()
-
-    def __exit__(self, *_: object) -> None:
-        self._keep()
-
-    def _keep(self) -> None:
-        self.kept = time.monotonic()
-        found = self.run.spent() | {self.step: round(self.before + self.kept - self.begun, 1)}
-        _write(self.run._place("spent.json"), json.dumps(found, indent=1))
 
 
 def generator_identity(profile: Profile, models: Path) -> str:

@@ -323,7 +323,7 @@ def _likelihoods(results: dict[str, Any]) -> str:
 
 
 def _spent(results: dict[str, Any]) -> list[Row]:
-    """Time over all runs that worked on these answers, as far as it was kept, and this run's own."""
+    """Time of each step, whichever run made what it used, as far as that was kept; and this run's own."""
     spent = results.get("spent") or {}
     rows: list[Row] = [(f"Making {step}", f"{number(taken / 60, 1)} minutes") for step, taken in spent.items()]
     if spent:

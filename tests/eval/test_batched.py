@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,18 @@ def test_a_killed_run_generates_only_what_is_missing(
     )
     assert again.settle(lambda: ask(again)) == texts
     assert sum(made) == 2
+    # What the drafts took is known whoever made them, and is not counted twice.
+    spent = [json.loads(line)["seconds"] for line in lines[:3]]
+    assert again.cost == pytest.approx(sum(spent) + again.filled, abs=0.01)
+    assert again.filled < again.cost
+    third = Batched(chat, cache, rows=2)
+    third.settle(lambda: ask(third))
+    assert (third.filled, third.cost) == (0.0, pytest.approx(again.cost))
+    whole = [line for line in cache.read_text().splitlines() if line.endswith("}")]
+    cache.write_text("".join(json.dumps(json.loads(line) | {"seconds": None}) + "\n" for line in whole))
+    unknown = Batched(chat, cache, rows=2)
+    unknown.settle(lambda: ask(unknown))
+    assert unknown.cost is None
     whole = Batched(chat, cache)
     assert whole.settle(lambda: ask(whole)) == texts
     other = Batched(chat, cache, identity="another adapter")

@@ -13,7 +13,7 @@ import pytest
 from configs.errors import UserError
 from configs.schema import Generator, Profile
 from eval import views
-from eval.predict import Prediction, Run, Spent, generator_identity, same_splits
+from eval.predict import Prediction, generator_identity, same_splits
 from finetune.splits import Splits
 from rag.answer import Answer, Sentence
 from tests.rag import tiny
@@ -107,24 +107,3 @@ def test_an_adapter_that_began_on_other_splits_is_refused(tmp_path: Path, monkey
     manifest["continues"] = [{"splits": "f" * 64}]
     with pytest.raises(UserError, match="trained on other splits \\(ffffffffffff\\)"):
         same_splits(str(tmp_path), splits)
-
-
-def test_the_time_of_a_step_adds_up_over_the_runs_that_worked_on_it(tmp_path: Path) -> None:
-    class Place(Run):
-        def __init__(self) -> None:
-            pass
-
-        def _place(self, name: str) -> Path:
-            return tmp_path / name
-
-    run = Place()
-    assert run.spent() == {}
-    with pytest.raises(KeyboardInterrupt), run.spending("base-none"):
-        raise KeyboardInterrupt
-    (tmp_path / "spent.json").write_text(json.dumps({"base-none": 100.0, "other": 7.0}))
-    with run.spending("base-none") as spent:
-        spent.begun -= 20  # as if it had taken so long
-        spent.kept -= Spent.EVERY
-        spent.tick()
-        assert run.spent()["base-none"] == pytest.approx(120, abs=1)  # a kill now would lose nothing of it
-    assert run.spent() == {"base-none": pytest.approx(120, abs=1), "other": 7.0}

@@ -69,6 +69,11 @@ class Place:
         wanted["ACCELERATE_USE_CPU"] = "true"
         return {**os.environ, **wanted}
 
+    def inside(self, data: str, *more: str, monkeypatch: Any, capfd: Any) -> subprocess.CompletedProcess[str]:
+        """The command in this process, which has loaded torch already."""
+        variables = {"MEDCITE_DATA": str(self.folder / data), "ACCELERATE_USE_CPU": "true"}
+        return run_room("finetune", self.command(*more)[3:], variables, monkeypatch, capfd)
+
     def run(self, data: str, *more: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         command = self.command(*more, launcher=launcher)
         environment = self.environment(data)
@@ -147,8 +152,10 @@ def test_a_killed_run_goes_on_with_the_same_loss_curve(place: Place, unbroken: l
     assert not half.exists()
 
 
-def test_a_finished_run_is_not_trained_again_from_the_start(place: Place, unbroken: list[Any]) -> None:
-    done = place.run("unbroken")
+def test_a_finished_run_is_not_trained_again_from_the_start(
+    place: Place, unbroken: list[Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = place.inside("unbroken", monkeypatch=monkeypatch, capfd=capfd)
     assert done.returncode == 0, done.stderr
     assert "step 1 of" not in done.stderr
     assert place.losses("unbroken") == unbroken
@@ -167,8 +174,7 @@ def test_a_finished_run_is_not_trained_again_from_the_start(place: Place, unbrok
 def test_a_mistake_is_one_line_and_code_2(
     place: Place, more: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    variables = {"MEDCITE_DATA": str(place.folder / "mistakes"), "ACCELERATE_USE_CPU": "true"}
-    done = run_room("finetune", place.command(*more)[3:], variables, monkeypatch, capfd)
+    done = place.inside("mistakes", *more, monkeypatch=monkeypatch, capfd=capfd)
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("medcite: ")
@@ -176,8 +182,11 @@ def test_a_mistake_is_one_line_and_code_2(
     assert "Traceback" not in done.stderr
 
 
-def test_another_recipe_does_not_go_on_from_this_ones_checkpoints(place: Place, unbroken: list[Any]) -> None:
-    done = place.run("unbroken", "--name", "other", "--recipe-set", "lora.r=2", "--recipe-set", "schedule.max_steps=2")
+def test_another_recipe_does_not_go_on_from_this_ones_checkpoints(
+    place: Place, unbroken: list[Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    more = ("--name", "other", "--recipe-set", "lora.r=2", "--recipe-set", "schedule.max_steps=2")
+    done = place.inside("unbroken", *more, monkeypatch=monkeypatch, capfd=capfd)
     assert done.returncode == 0, done.stderr
     assert "going on" not in done.stderr
     other = json.loads((place.folder / "unbroken" / "adapters" / "other" / "manifest.json").read_text())
@@ -189,7 +198,8 @@ def test_a_run_begins_with_another_adapters_weights_and_says_so(
     place: Place, unbroken: list[Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     more = ("--recipe-set", "schedule.max_steps=2", "--recipe-set", "loss.decision=10")
-    done = place.run("unbroken", "--name", "next", "--from", str(place.adapter("unbroken")), *more)
+    begin = ("--from", str(place.adapter("unbroken")))
+    done = place.inside("unbroken", "--name", "next", *begin, *more, monkeypatch=monkeypatch, capfd=capfd)
     assert done.returncode == 0, done.stderr
     folder = place.folder / "unbroken" / "adapters" / "next"
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -201,13 +211,11 @@ def test_a_run_begins_with_another_adapters_weights_and_says_so(
         rows = [row for row in csv.DictReader(file) if row["split"] == "validation"]
     fresh = next(loss for _, split, loss in unbroken if split == "validation")
     assert float(rows[0]["loss"]) < fresh  # one step in, it is where the other run ended, not where it began
-    variables = {"MEDCITE_DATA": str(place.folder / "unbroken"), "ACCELERATE_USE_CPU": "true"}
     for more, said in (
         (("--recipe-set", "lora.r=2"), "has r 4, the recipe 2"),
         (("--recipe-set", "lora.first_layer=1"), "adapts other layers"),
     ):
-        command = place.command("--name", "not", "--from", str(place.adapter("unbroken")), *more)
-        refused = run_room("finetune", command[3:], variables, monkeypatch, capfd)
+        refused = place.inside("unbroken", "--name", "not", *begin, *more, monkeypatch=monkeypatch, capfd=capfd)
         assert refused.returncode == 2
         assert said in refused.stderr.strip().splitlines()[-1]
 

@@ -309,6 +309,7 @@ class Run:
         from torch.nn.functional import cross_entropy
 
         from rag import prompt
+        from rag.generators.packed import exact
         from rag.prompt import closed_book
 
         tuned = mode.startswith("finetuned")
@@ -326,7 +327,7 @@ class Run:
             ids = chat.encode(messages, tuned)
             reference = loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
             given = torch.tensor([ids + reference], device=loaded.model.device)
-            with torch.inference_mode(), adapter_off(loaded.model, not tuned):
+            with torch.inference_mode(), adapter_off(loaded.model, not tuned), exact():
                 logits = loaded.model(given, logits_to_keep=len(reference) + 1).logits[0, :-1].float()
             loss = cross_entropy(logits, torch.tensor(reference, device=logits.device), reduction="sum")
             found.append((float(loss), len(reference)))

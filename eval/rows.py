@@ -226,16 +226,17 @@ class Rows:
 
     @contextmanager
     def _packed(self) -> Iterator[None]:
-        """Attention by rows while it lasts, and the weights as they came: int8 steps would depend on who is beside."""
+        """Attention by rows while it lasts, and the weights as they came: int8 would be slower for so many rows."""
         from transformers import AttentionInterface
 
         from rag.generators import packed
 
         AttentionInterface.register(NAME, attend)
         config = self.model.config
-        before, few = config._attn_implementation, packed.FEW_ROWS
-        config._attn_implementation, packed.FEW_ROWS = NAME, 0
+        before = config._attn_implementation
+        config._attn_implementation = NAME
         try:
-            yield
+            with packed.exact():
+                yield
         finally:
-            config._attn_implementation, packed.FEW_ROWS = before, few
+            config._attn_implementation = before

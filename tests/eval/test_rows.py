@@ -109,11 +109,12 @@ def test_memory_decides_how_many_are_in_work(loaded: dict[str, Any], monkeypatch
 
 
 def test_the_model_is_left_as_it_was(loaded: dict[str, Any]) -> None:
-    model, few = loaded["circles"], packed.FEW_ROWS
+    model = loaded["circles"]
     before = model.config._attn_implementation
     running = Rows(model, STOPS).run(prompts(), [LIMIT] * 9)
     next(running)
+    assert packed._exact
     running.close()
     assert model.config._attn_implementation == before != rows.NAME
-    assert few == packed.FEW_ROWS > 0
+    assert not packed._exact
     assert alone(model, prompts()[0])

@@ -327,7 +327,7 @@ def test_reserved_memory_holds_what_transformers_cache_holds() -> None:
 def test_int8_rows_are_near_and_do_not_depend_on_their_neighbours() -> None:
     import torch
 
-    from rag.generators.packed import FEW_ROWS, PackedLinear
+    from rag.generators.packed import FEW_ROWS, PackedLinear, exact
 
     torch.manual_seed(0)
     plain = torch.nn.Linear(64, 96, bias=False)
@@ -337,11 +337,24 @@ def test_int8_rows_are_near_and_do_not_depend_on_their_neighbours() -> None:
         few, alone = packed(x), torch.cat([packed(x[:, i : i + 1]) for i in range(FEW_ROWS)], 1)
         assert few.shape == (1, FEW_ROWS, 96)
         assert few.dtype == x.dtype
-        exact = plain(x)
-        assert float((few - exact).norm() / exact.norm()) < 0.02
-        assert float((few - alone).abs().max()) < 0.02 * float(exact.abs().max())
-        many = torch.randn(1, FEW_ROWS + 1, 64)
-        assert torch.equal(packed(many), plain(many))
+        right = plain(x)
+        assert float((few - right).norm() / right.norm()) < 0.02
+        assert float((few - alone).abs().max()) < 0.02 * float(right.abs().max())
+        assert not torch.equal(few, right)
+        # One row a hundred times the others': scales are a row's own, so the others lose nothing to it.
+        many = torch.randn(1, 3 * FEW_ROWS, 64)
+        many[0, 5] *= 100
+        right = plain(many)
+        error = (packed(many) - right).norm(dim=-1) / right.norm(dim=-1)
+        assert float(error.max()) < 0.03
+        assert torch.equal(packed(many)[:, : FEW_ROWS + 1], packed(many[:, : FEW_ROWS + 1]))
+        packed.reads = False  # a processor without int8 multiplication
+        assert torch.equal(packed(many), right)
+        packed.reads = True
+        with exact():
+            assert torch.equal(packed(x), plain(x))
+            assert torch.equal(packed(many), right)
+        assert torch.equal(packed(x), few)
 
 
 def test_unpacked_weights_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

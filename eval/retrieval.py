@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +63,16 @@ def tables(
     medquad: Path | None = None,
     cache: Path | None = None,
     seed: int = 0,
+    absent: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """All that was asked for, as {"sets": [...], "own": {...}}; figures are `eval.ranking.figure`s.
 
+    `absent` is told of a judged set that is not there, whose tables are then left out; without it that is an error.
     `data` holds mediqa2019/, liveqa-med/ and, unless `medquad` names it, medquad.zip. `files` take the place of
     MEDIQA's own. `cache` is the folder of vectors (`index/cache.py`). Raises UserError for an unknown set, a file
     that is missing, is no XML, or holds no judged question, and for an index that is not there.
     """
+    from eval.judged import Absent
     from eval.recall import own
     from index.embedder import Embedder
 
@@ -78,10 +81,19 @@ def tables(
             raise UserError(f"{name!r} is not a set of judged questions; there are {', '.join(SETS)}")
     embedder = Embedder(profile.embedder)
     result: dict[str, Any] = {"sets": []}
-    if "mediqa" in sets:
-        result["sets"] += mediqa(profile, embedder, data / "mediqa2019", files, cache)
-    if "liveqa" in sets:
-        result["sets"] += liveqa(profile, embedder, medquad or data / "medquad.zip", data / "liveqa-med", cache)
+    judged_sets: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "mediqa": lambda: mediqa(profile, embedder, data / "mediqa2019", files, cache),
+        "liveqa": lambda: liveqa(profile, embedder, medquad or data / "medquad.zip", data / "liveqa-med", cache),
+    }
+    for name, measure in judged_sets.items():
+        if name not in sets:
+            continue
+        try:
+            result["sets"] += measure()
+        except Absent as error:
+            if absent is None:
+                raise
+            absent(f"{error}; retrieval is not measured on {name}")
     if "medquad" in sets:
         result["own"] = own(profile, embedder, index_folder, count, seed)
     return result
@@ -303,6 +315,10 @@ def main(args: argparse.Namespace) -> int:
         raise UserError("where are the judged questions? Give --data FOLDER with mediqa2019/ and liveqa-med/")
     if args.n < 1:
         raise UserError(f"-n {args.n}: at least one question is needed")
+    # Before the work, for it takes minutes.
+    if args.json and (args.json.is_dir() or not args.json.parent.is_dir()):
+        wrong = "a folder, not a file" if args.json.is_dir() else f"there is no folder {args.json.parent}"
+        raise UserError(f"--json {args.json}: {wrong}")
     result = tables(
         entry.load_for(args),
         args.index or entry.index_folder(),
@@ -315,7 +331,10 @@ def main(args: argparse.Namespace) -> int:
     )
     print(markdown(result))
     if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+        try:
+            args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+        except OSError as error:
+            raise UserError(f"--json {args.json}: cannot be written ({error.strerror})") from None
     return 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +274,86 @@ def test_mistakes_of_the_command(words: tuple[str, ...], message: str, monkeypat
     monkeypatch.delenv("MEDQUAD", raising=False)
     with pytest.raises(UserError, match=message):
         command(*words)
+
+
+@pytest.mark.parametrize(
+    ("out", "message"), [("missing/out.json", "there is no folder missing"), (".", "a folder, not a file")]
+)
+def test_a_result_that_cannot_be_written_is_told_before_the_work(
+    out: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(retrieval, "tables", lambda *_, **__: pytest.fail("the work was begun"))
+    with pytest.raises(UserError, match=message):
+        command("--set", "medquad", "--json", out)
+
+
+JUDGED_SETS = ("mediqa2019", "liveqa-med")
+
+
+def judged_folder(folder: Path, sets: Sequence[str] = JUDGED_SETS, judgements: bool = True) -> tuple[Path, Path]:
+    """A folder with these judged sets, and a MedQuAD archive with or without the judgements."""
+    folder.mkdir()
+    if "mediqa2019" in sets:
+        (folder / "mediqa2019").mkdir()
+        for name in judged.MEDIQA.values():
+            file(folder / "mediqa2019" / name, GOUT)
+    if "liveqa-med" in sets:
+        (folder / "liveqa-med").mkdir()
+        (folder / "liveqa-med" / judged.LIVEQA).write_text(
+            "<L><NLM-QUESTION qid='TQ7'><NLM-Summary>Diet in gout?</NLM-Summary></NLM-QUESTION></L>"
+        )
+    medquad = folder / "m.zip"
+    text = 'AnswerID,Answer\nGARD_0000002_Sec1.txt,"Question: Gout ?\nURL: https://y\nAnswer: Eat well."\n'
+    archive(medquad, "7 4-Excellent GARD_0000002_Sec1.txt", text)
+    if not judgements:
+        zipfile.ZipFile(medquad, "w").close()
+    return folder, medquad
+
+
+@pytest.mark.parametrize(
+    ("sets", "judgements", "tables", "said"),
+    [
+        (JUDGED_SETS, True, 7, []),
+        (("mediqa2019",), True, 3, ["liveqa-med: no such file; retrieval is not measured on liveqa"]),
+        (("liveqa-med",), True, 4, ["retrieval is not measured on mediqa"]),
+        (JUDGED_SETS, False, 3, [f"no {judged.QRELS_ZIP} in it"]),
+        ((), True, 0, ["not measured on mediqa", "not measured on liveqa"]),
+    ],
+)
+def test_the_evaluation_goes_on_without_a_judged_set(
+    sets: tuple[str, ...],
+    judgements: bool,
+    tables: int,
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from eval.__main__ import _retrieval
+
+    folder, medquad = judged_folder(tmp_path / "judged", sets, judgements)
+    monkeypatch.setenv("MEDQUAD", str(medquad))
+    monkeypatch.setattr("index.embedder.Embedder", lambda settings: fakes.FakeEmbedder(384, 256))
+    monkeypatch.setattr(recall, "own", lambda *_: {"as written": {"n": 1}})
+    found = _retrieval(PROFILE, folder, tmp_path / "data")
+    assert len(found["sets"]) == tables
+    assert found["own"] == {"as written": {"n": 1}}
+    lines = [line for line in capsys.readouterr().err.splitlines() if "retrieval is not measured on" in line]
+    assert len(lines) == len(said)
+    for line, wanted in zip(lines, said, strict=True):
+        assert wanted in line
+
+
+def test_a_set_asked_for_by_name_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDCITE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("index.embedder.Embedder", lambda settings: fakes.FakeEmbedder(384, 256))
+    folder, medquad = judged_folder(tmp_path / "judged", ("mediqa2019",))
+    with pytest.raises(UserError, match="no such file"):
+        command("--set", "liveqa", "--data", str(folder), "--medquad", str(medquad))
+    medquad.write_bytes(b"PK, and no archive")
+    with pytest.raises(UserError, match="not a zip archive"):
+        command("--set", "liveqa", "--data", str(folder), "--medquad", str(medquad))
 
 
 @pytest.mark.weights

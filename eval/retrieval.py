@@ -9,10 +9,13 @@ liveqa   the LiveQA-Med judgements over MedQuAD, condensed to the judged answers
          answers that MedQuAD withdrew are read from the judgements: to score a ranking, never to serve an answer.
 medquad  MedQuAD's questions of the test topics over the whole index, as written and reworded (`eval/topics.py`).
 
-"dense" is the score of the retriever without BM25 and names, unchanged. "hybrid" weighs more of what an answer shows
-(`eval/rerank.py`); the retriever does not use it. Its features and weights were chosen on MEDIQA's Alexa questions
-alone. On those the weights are cross-validated, each fifth of the file scored by weights fitted on the rest; the choice
-of the features is not.
+"dense" is the score of the retriever without BM25 and names, unchanged; of the rows over judged answers it is the
+nearest to what the chat uses. The re-ranker weighs more of what an answer shows (`eval/rerank.py`); it is for this
+evaluation only, no retriever uses it. Its features and weights were chosen on MEDIQA's Alexa questions alone. On those
+the weights are cross-validated, each fifth of the file scored by weights fitted on the rest; the choice of the features
+is not.
+
+Intervals over judged answers are by question, those of MedQuAD's own questions by topic.
 """
 
 from __future__ import annotations
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
 
 SETS = ("mediqa", "liveqa", "medquad")
 COUNT = 400
+RERANKER = "re-ranker (evaluation only)"
+"""The row of `eval.rerank`, which is not the retriever that `rag/retriever.py` calls hybrid."""
 COMPARED = ("map", "p@1", "ndcg@10")
-"""Measures by which hybrid is held against each other system, question by question."""
+"""Measures by which the re-ranker is held against each other system, question by question."""
 NAMES = {
     "liveqa": "LiveQA-Med (MEDIQA task 3)",
     "alexa": "Alexa (MEDIQA task 3)",
@@ -48,8 +53,12 @@ NAMES = {
 TUNED_ON = "alexa"
 WEIGHTS = {"title": 1.91, "passage": 7.86, "passages": 3.68, "lexical": 0.13, "asked": 1.76, "held": 1.09}
 """What `eval.rerank.fit` gives on all Alexa questions with the embedder all-MiniLM-L6-v2."""
-FITTED = f"hybrid: weights and features chosen on {NAMES[TUNED_ON]}, on nothing of this set"
-CROSS_VALIDATED = "hybrid: features chosen on this very set; weights cross-validated, a fifth at a time"
+FITTED = f"{RERANKER}: weights and features chosen on {NAMES[TUNED_ON]}, on nothing of this set"
+CROSS_VALIDATED = f"{RERANKER}: features chosen on this very set; weights cross-validated, a fifth at a time"
+DEPLOYED = (
+    "no row is the retriever as deployed, which ranks a whole index: the nearest is dense, its score without BM25 and "
+    "the topics' names"
+)
 
 
 def tables(
@@ -120,7 +129,7 @@ def mediqa(
             "BM25, one question's answers": answers.bm25_within,
             "MiniLM, best window": answers.plain(encode),
             "dense": answers.dense(encode),
-            "hybrid": _hybrid(answers, encode, cross_validated=fitted_here),
+            RERANKER: _reranked(answers, encode, cross_validated=fitted_here),
         }
         found.append(
             {
@@ -156,7 +165,7 @@ def liveqa(
                     "BM25, one question's answers": answers.bm25_within,
                     "MiniLM on question + answer": answers.first(encode),
                     "dense": answers.dense(encode),
-                    "hybrid": _hybrid(answers, encode),
+                    RERANKER: _reranked(answers, encode),
                 }
             found.append(
                 {
@@ -170,7 +179,7 @@ def liveqa(
 
 
 def table(questions: Sequence[Question], systems: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
-    """Counts, every system's figures, and hybrid minus each other system with paired intervals."""
+    """Counts, every system's figures, and the re-ranker minus each other system; intervals are by question, paired."""
     from eval.judged import CORRECT
     from eval.ranking import difference, figures, measures, order
 
@@ -183,15 +192,17 @@ def table(questions: Sequence[Question], systems: Mapping[str, Sequence[np.ndarr
     }
     return {
         "n": len(questions),
+        "intervals_by": "question",
+        "deployed": DEPLOYED,
         "answers": sum(len(question.answers) for question in questions),
         "with a correct answer": sum(
             any(answer.grade >= CORRECT for answer in question.answers) for question in questions
         ),
         "systems": {name: figures(found) for name, found in rows.items()},
         "differences": [
-            {"a": "hybrid", "b": name, "metric": measure, **difference(rows["hybrid"], rows[name], measure)}
+            {"a": RERANKER, "b": name, "metric": measure, **difference(rows[RERANKER], rows[name], measure)}
             for name in rows
-            if name != "hybrid"
+            if name != RERANKER
             for measure in COMPARED
         ],
     }
@@ -227,7 +238,7 @@ def _prepare(
     return answers, lambda wanted: np.asarray(vectors[[row[text] for text in wanted]])
 
 
-def _hybrid(answers: Answers, encode: Encode, cross_validated: bool = False) -> list[np.ndarray]:
+def _reranked(answers: Answers, encode: Encode, cross_validated: bool = False) -> list[np.ndarray]:
     import numpy as np
 
     from eval.rerank import FEATURES, held_out
@@ -245,17 +256,20 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += [f"### {one['name']}", ""]
         lines += [
             f"{one['n']} questions, {one['with a correct answer']} with a correct answer; {one['answers']} answers. "
-            f"{_sentence(one['policy'])} {_sentence(one['tuned'])}",
+            f"{_sentence(one['policy'])} {_sentence(one['tuned'])} {_sentence(one['deployed'])} "
+            f"95% intervals by {one['intervals_by']}.",
             "",
             *_rows("system", one["systems"]),
             "",
         ]
         lines += [f"- {_said(row)}" for row in one["differences"]] + [""]
     if "own" in result:
+        own = result["own"]
         lines += ["### MedQuAD's test questions over the whole index", ""]
         lines += ["Found: the pair itself, or one with the very same answer text."]
-        lines += ["Topic: a page of the same focus, or the same document.", ""]
-        lines += [*_rows("questions", result["own"]), ""]
+        lines += ["Topic: a page of the same focus, or the same document."]
+        lines += [f"{_sentence(own['deployed'])} 95% intervals by {own['intervals_by']}.", ""]
+        lines += [*_rows("questions", {name: row for name, row in own.items() if isinstance(row, dict)}), ""]
     return "\n".join(lines)
 
 

@@ -152,21 +152,29 @@ def _calibration(judge: Any, run: Any) -> dict[str, Any]:
 
 
 def _retrieval(profile: Profile, folder: Path | None, data: Path) -> dict[str, Any]:
-    """The retrieval tables: MedQuAD's own questions always, the judged sets where they are."""
+    """The retrieval tables: MedQuAD's own questions always, the judged sets where they are.
+
+    A set that is not there is no mistake: a line says so.
+    """
     from eval import retrieval
 
     medquad = Path(os.environ["MEDQUAD"]) if os.environ.get("MEDQUAD") else None
-    if folder is None and medquad and (medquad.parent / "mediqa2019").is_dir():
+    if folder is None and medquad and any((medquad.parent / name).is_dir() for name in ("mediqa2019", "liveqa-med")):
         folder = medquad.parent
-    sets = ["medquad"]
-    if folder:
-        sets = [name for name in retrieval.SETS if name != "liveqa" or medquad]
-    else:
-        print(
-            "judged questions are not there (--judged FOLDER); retrieval is measured on MedQuAD alone", file=sys.stderr
-        )
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    if folder is None:
+        say("judged questions are not there (--judged FOLDER); retrieval is measured on MedQuAD alone")
     return retrieval.tables(
-        profile, data / "index", folder or Path(), sets=sets, medquad=medquad, cache=data / "cache" / "embeddings"
+        profile,
+        data / "index",
+        folder or Path(),
+        sets=retrieval.SETS if folder else ("medquad",),
+        medquad=medquad,
+        cache=data / "cache" / "embeddings",
+        absent=say,
     )
 
 

@@ -1,7 +1,7 @@
 """What changed between two evaluation runs: `python -m eval compare RUN RUN`.
 
 A run is a folder with `results.json`, or that file. Differences in what was asked, of what, come first: where they
-matter, the figures are not of one thing.
+matter, the figures are not of one thing. What only one of them has is listed, and so is what is not compared at all.
 """
 
 from __future__ import annotations
@@ -17,9 +17,20 @@ from configs.errors import UserError
 
 SCHEMA = 1
 IDENTITY = ("profile", "model", "config_hash", "corpus", "splits", "adapter", "questions", "decoding", "commit",
-            "versions", "machine", "metrics")  # fmt: skip
+            "versions", "machine", "metrics", "checker", "modes", "regimes")  # fmt: skip
 DECISIVE = ("questions", "splits", "corpus", "metrics")
 """Where two runs differ in one of these, their figures are of different questions or measures."""
+PARTS = {"table": "answers", "forced": "made to answer"}
+"""Tables of the results by mode and regime, and what they are called here."""
+OWN = "MedQuAD's test questions"
+FACTS = {"n": None, "intervals_by": "question"}
+"""What a retrieval table says of itself beside its figures, and what holds where it does not say it."""
+NOT_COMPARED = (
+    "Not compared: the runs' own paired differences, slices, risk and coverage, examples, peak memory and duration."
+)
+
+Key = tuple[str, str, str]
+"""A row of figures: its table, the mode or system, and the regime or the set of questions."""
 
 
 def read(place: Path) -> dict[str, Any]:
@@ -38,16 +49,18 @@ def read(place: Path) -> dict[str, Any]:
 
 
 def changed(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(what, in the first, in the second) for everything that the runs do not share."""
-    return [
-        (".".join(path), a, b)
-        for name in IDENTITY
-        for path, a, b in _unlike(first.get(name), second.get(name), (name,))
-    ]
+    """(what, in the first, in the second) for everything that the runs do not share, but rows that only one has."""
+    asked: list[tuple[str, Any, Any]] = [(name, first.get(name), second.get(name)) for name in IDENTITY]
+    mine, theirs = _retrieval(first), _retrieval(second)
+    for name in (name for name in mine if name in theirs):
+        one, other = ({key: run[name].get(key, default) for key, default in FACTS.items()} for run in (mine, theirs))
+        asked.append((f"retrieval, {name}", one, other))
+    return [(".".join(path), a, b) for name, one, other in asked for path, a, b in _unlike(one, other, (name,))]
 
 
 def _unlike(a: Any, b: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    if isinstance(a, dict) and isinstance(b, dict):
+    # Two levels say enough: the checker's kinds would fill a page.
+    if isinstance(a, dict) and isinstance(b, dict) and len(path) < 2:
         for name in dict.fromkeys((*a, *b)):
             yield from _unlike(a.get(name), b.get(name), (*path, name))
     elif a != b:
@@ -55,53 +68,150 @@ def _unlike(a: Any, b: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 
 
 def figures(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every figure that both runs have: mode, regime, metric, both values with intervals, and the change.
+    """Every figure that both runs have: table, row and what it is within, metric, both values with intervals, change.
 
-    `apart` says whether the two intervals do not touch: a cautious sign, for the runs are not paired here.
+    `apart` says whether the two intervals do not touch: a cautious sign, for the runs are not paired here. Intervals
+    that overlap do not say that there is no difference. None where a figure has no interval.
     """
     rows = []
-    others = {(row["mode"], row["regime"]): row["figures"] for row in second["table"]}
-    for row in first["table"]:
-        other = others.get((row["mode"], row["regime"]), {})
-        for name, a in row["figures"].items():
-            b = other.get(name)
-            if not a or not b or a.get("value") is None or b.get("value") is None:
-                continue
-            apart = a["low"] > b["high"] or b["low"] > a["high"]
+    others = _figures(second)
+    for (table, row, within), found in _figures(first).items():
+        other = others.get((table, row, within), {})
+        for name in (name for name in found if name in other):
+            a, b = found[name], other[name]
+            ends = [one.get(end) for one in (a, b) for end in ("low", "high")]
             rows.append(
                 {
-                    "mode": row["mode"], "regime": row["regime"], "metric": name, "first": a, "second": b,
-                    "change": round(b["value"] - a["value"], 4), "apart": apart,
+                    "table": table, "row": row, "within": within, "metric": name, "first": a, "second": b,
+                    "change": round(b["value"] - a["value"], 4),
+                    "apart": None if None in ends else a["low"] > b["high"] or b["low"] > a["high"],
                 }
             )  # fmt: skip
     return rows
+
+
+def times(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
+    """What an answer took in both runs: mode, what, both values and the change. They have no intervals."""
+    others = _times(second)
+    return [
+        {"mode": mode, "what": name, "first": a, "second": b, "change": round(b - a, 4)}
+        for mode, found in _times(first).items()
+        for name, a in found.items()
+        if (b := others.get(mode, {}).get(name)) is not None
+    ]
+
+
+def alone(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, str]]:
+    """("first" or "second", what) for every row that only that run has, and every figure within a row of both."""
+
+    def rows(run: dict[str, Any]) -> dict[Key, dict[str, Any]]:
+        return {**_figures(run), **{("times", mode, "indexed"): found for mode, found in _times(run).items()}}
+
+    one, other = rows(first), rows(second)
+    listed = []
+    for which, mine, theirs in (("first", one, other), ("second", other, one)):
+        for key, found in mine.items():
+            if key not in theirs:
+                listed.append((which, ", ".join(key)))
+            elif lacking := [name for name in found if name not in theirs[key]]:
+                listed.append((which, f"{', '.join(key)}: {', '.join(lacking)}"))
+    return listed
+
+
+def _figures(results: dict[str, Any]) -> dict[Key, dict[str, dict[str, Any]]]:
+    """The figures that have a value, by row."""
+    rows: dict[Key, dict[str, Any]] = {
+        (name, row["mode"], row["regime"]): row["figures"]
+        for part, name in PARTS.items()
+        for row in results.get(part) or []
+    }
+    for within, table in _retrieval(results).items():
+        rows |= {("retrieval", row, within): found for row, found in table["systems"].items()}
+    return {
+        key: {
+            name: one for name, one in found.items() if isinstance(one, dict) and one.get("value") is not None
+        }
+        for key, found in rows.items()
+    }  # fmt: skip
+
+
+def _retrieval(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The retrieval tables by name, MedQuAD's own questions as one more; two readings of the grades are two tables."""
+    found = results.get("retrieval") or {}
+    tables = {f"{one['name']} ({one['policy']})" if one.get("policy") else one["name"]: one
+              for one in found.get("sets") or []}  # fmt: skip
+    if own := found.get("own"):
+        systems = {way: row for way, row in own.items() if isinstance(row, dict)}
+        asked = {way: row.get("n") for way, row in systems.items()}
+        tables[OWN] = {**own, "systems": systems, "n": asked}
+    return tables
+
+
+def _times(results: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """The times of each mode's answers, by name: `total_ms p50`."""
+    found: dict[str, dict[str, float]] = {}
+    for row in results.get("latency") or []:
+        own = found.setdefault(row["mode"], {})
+        for name, value in row.items():
+            if isinstance(value, dict):
+                own |= {f"{name} {part}": number for part, number in value.items()}
+            elif isinstance(value, (int, float)):
+                own[name] = value
+    return found
 
 
 def text(first: dict[str, Any], second: dict[str, Any]) -> str:
     """The comparison for a person, in Markdown."""
     lines = []
     unlike = changed(first, second)
-    if any(what.partition(".")[0] in DECISIVE for what, _, _ in unlike):
+    parts = {what.partition(".")[0] for what, _, _ in unlike}
+    if parts & set(DECISIVE):
         lines += ["**The runs differ in what was asked or how it is measured: their figures are of different things.**"]
+    if "checker" in parts:
+        lines += [
+            "**The checkers of citations differ, in themselves or in their calibration: the runs' citation figures may "
+            "be of different measures.**"
+        ]
     lines += ["", "| differs | first | second |", "|---|---|---|"] if unlike else ["", "The runs share everything."]
-    lines += [f"| {what} | {_short(a)} | {_short(b)} |" for what, a, b in unlike]
-    rows = [row for row in figures(first, second) if row["change"]]
-    if not rows:
-        return "\n".join([*lines, "", "No figure changed."]).strip()
-    lines += ["", "| mode | sources | metric | first | second | change | |", "|---|---|---|---|---|---|---|"]
-    for row in rows:
-        spans = [f"{f['value']:.4g} ({f['low']:.4g} to {f['high']:.4g})" for f in (row["first"], row["second"])]
-        word = "intervals apart" if row["apart"] else "no difference shown"
-        lines.append(
-            f"| {row['mode']} | {row['regime']} | {row['metric']} | {spans[0]} | {spans[1]} | {row['change']:+.4g} "
-            f"| {word} |"
-        )
-    return "\n".join(lines).strip()
+    lines += [f"| {_cell(what)} | {_short(a)} | {_short(b)} |" for what, a, b in unlike]
+    if missing := alone(first, second):
+        lines += ["", "Not in both runs:", "", *(f"- only in the {which}: {what}" for which, what in missing)]
+    shared = figures(first, second)
+    rows = [row for row in shared if row["change"]]
+    if rows:
+        lines += ["", "| table | row | within | metric | first | second | change | |", "|---" * 8 + "|"]
+        lines += [_line(row) for row in rows]
+        lines += ["", "The intervals are each run's own: where they overlap, there may still be a difference."]
+    else:
+        lines += ["", "No figure changed." if shared else "The runs have no figure in common."]
+    if slower := [row for row in times(first, second) if row["change"]]:
+        lines += ["", "| mode | time | first | second | change |", "|---" * 5 + "|"]
+        for row in slower:
+            values = f"{row['first']:g} | {row['second']:g} | {row['change']:+g}"
+            lines.append(f"| {row['mode']} | {row['what']} | {values} |")
+        lines += ["", "Times have no intervals: what else the machine did may be the whole change."]
+    return "\n".join([*lines, "", NOT_COMPARED]).strip()
+
+
+def _line(row: dict[str, Any]) -> str:
+    spans = [f"{one['value']:.4g}" for one in (row["first"], row["second"])]
+    if row["apart"] is not None:
+        ends = [f"{one['low']:.4g} to {one['high']:.4g}" for one in (row["first"], row["second"])]
+        spans = [f"{value} ({between})" for value, between in zip(spans, ends, strict=True)]
+    word = {True: "intervals apart", False: "intervals overlap", None: "no interval"}[row["apart"]]
+    names = [_cell(row[key]) for key in ("table", "row", "within", "metric")]
+    return "| " + " | ".join([*names, *spans, f"{row['change']:+.4g}", word]) + " |"
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return _cell(", ".join(map(str, value)))
     words = "none" if value is None else str(value)
-    return (words if len(words) <= 40 else words[:37] + "...").replace("|", "\\|")
+    return _cell(words if len(words) <= 40 else words[:37] + "...")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,7 +223,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     first, second = (read(place) for place in args.runs)
     if args.json:
         unlike = [{"what": what, "first": a, "second": b} for what, a, b in changed(first, second)]
-        json.dump({"differs": unlike, "figures": figures(first, second)}, sys.stdout, indent=2)
+        found = {
+            "differs": unlike,
+            "only_in_one": [{"run": which, "what": what} for which, what in alone(first, second)],
+            "figures": figures(first, second),
+            "times": times(first, second),
+        }
+        json.dump(found, sys.stdout, indent=2)
         print()
     else:
         print(text(first, second))

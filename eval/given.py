@@ -69,7 +69,8 @@ def read_mediqa(path: Path) -> list[Question]:
     try:
         items = list(parse(path).getroot().iter("Question"))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        kind = judged.Absent if isinstance(error, FileNotFoundError) else UserError
+        raise kind(f"{path}: cannot be read ({error.strerror})") from None
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise UserError(f"{path}: not an XML file that can be read: {error}") from None
     found: list[Question] = []

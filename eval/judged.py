@@ -11,8 +11,10 @@ import io
 import re
 import sys
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +48,10 @@ FOLDERS = {
 """Collection code in an answer id to MedQuAD's folder."""
 WITHDRAWN = ("ADAM", "MPlusDrugs", "MPlusHerbsSuppls")
 """Collections whose texts MedQuAD no longer holds."""
+
+
+class Absent(UserError):
+    """A set of judged questions that is not there, as against one that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +212,26 @@ def page_url(url: str) -> str:
 
 def _inner(medquad: Path, suffix: str) -> bytes:
     if not medquad.exists():
-        raise UserError(f"{medquad}: no such file")
-    for name, data in _judgement_zips(medquad):
-        with zipfile.ZipFile(io.BytesIO(data)) as inner:
-            for member in inner.namelist():
-                if member.endswith(suffix) and "__MACOSX" not in member:
-                    return inner.read(member)
-        raise UserError(f"{medquad}: {name} holds no {suffix} file")
-    raise UserError(f"{medquad}: no {QRELS_ZIP} in it; the judgements come with MedQuAD's whole archive")
+        raise Absent(f"{medquad}: no such file")
+    with _damage_said(medquad):
+        for name, data in _judgement_zips(medquad):
+            with zipfile.ZipFile(io.BytesIO(data)) as inner:
+                for member in inner.namelist():
+                    if member.endswith(suffix) and "__MACOSX" not in member:
+                        return inner.read(member)
+            raise UserError(f"{medquad}: {name} holds no {suffix} file")
+    raise Absent(f"{medquad}: no {QRELS_ZIP} in it; the judgements come with MedQuAD's whole archive")
+
+
+@contextmanager
+def _damage_said(medquad: Path) -> Iterator[None]:
+    """A context in which an archive that cannot be read is one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{medquad}: cannot be read ({error.strerror or error})") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise UserError(f"{medquad}: not a zip archive that can be read ({error}); fetch it again") from None
 
 
 def _judgement_zips(medquad: Path) -> Iterator[tuple[str, bytes]]:
@@ -233,7 +251,7 @@ def _parse(path: Path) -> Element:
     try:
         root: Element | None = parse(path).getroot()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise Absent(f"{path}: no such file") from None
     except ParseError as error:
         raise UserError(f"{path}: not valid XML: {error}") from None
     assert root is not None
@@ -250,8 +268,9 @@ def withdrawn_questions(medquad: Path, code: str) -> list[str]:
 
     folder = FOLDERS[code]
     found: list[str] = []
-    for data in _xml_files(medquad, folder):
-        found += [_text(item) for item in fromstring(data).iter("Question")]
+    with _damage_said(medquad):
+        for data in _xml_files(medquad, folder):
+            found += [_text(item) for item in fromstring(data).iter("Question")]
     if not found:
         raise UserError(f"{medquad}: no questions in {folder}")
     return found

@@ -1,7 +1,7 @@
 """How good a ranking is, with intervals: MAP, MRR, P@1, nDCG@10, the grade on top and success among the first.
 
-No command of its own; `eval/retrieval.py` reports with it. Grades are 1 to 4; from 3 on an answer is correct.
-A question with no correct answer counts as 0 in every share, as in the published figures of MEDIQA-2019.
+No command of its own; `eval/retrieval.py` and `eval/recall.py` report with it. Grades are 1 to 4; from 3 on an answer
+is correct. A question with no correct answer counts as 0 in every share, as in the published figures of MEDIQA-2019.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from eval.bootstrap import Topics
 from eval.judged import CORRECT
 
 MEASURES = ("map", "mrr", "p@1", "ndcg@10", "grade@1", "success@3", "success@5")
@@ -70,9 +71,19 @@ def figure(values: Sequence[float] | np.ndarray, seed: int = 0) -> Figure:
     return {"value": round(float(data.mean()), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
 
-def figures(rows: Sequence[Mapping[str, float]], seed: int = 0) -> dict[str, Figure]:
-    """`figure` of every measure, from one mapping a question."""
-    return {name: figure([row[name] for row in rows], seed) for name in rows[0]}
+def figures(
+    rows: Sequence[Mapping[str, float]], seed: int = 0, topics: Sequence[int] | None = None
+) -> dict[str, Figure]:
+    """`figure` of every measure, from one mapping a question.
+
+    With each question's topic, intervals are by topic (`eval.bootstrap`): questions on one topic are found or missed
+    together, so drawing single ones would make the intervals too narrow.
+    """
+    if topics is None:
+        return {name: figure([row[name] for row in rows], seed) for name in rows[0]}
+    drawn = Topics(topics, ROUNDS, seed)
+    # No value is NaN here, so no end of an interval is None.
+    return {name: drawn.mean([row[name] for row in rows]).as_dict() for name in rows[0]}  # type: ignore[misc]
 
 
 def difference(

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 RECALL_AT = (1, 3, 5, 10)
 DEPTH = 10
 """Different pairs looked at for a question; past them a reciprocal rank is 0."""
+DEPLOYED = (
+    "the rows that name nothing more are the retriever as deployed, whatever its confidence; the others leave a part "
+    "of it out"
+)
 
 
 def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int, seed: int = 0) -> dict[str, Any]:
     """MedQuAD's test questions over the whole index: recall@1, 3, 5, 10 and MRR of the pair, and of its topic.
 
     The retriever as it is used; with the very synonym that a reworded question uses left out of the names it knows;
-    the embedder alone (no names, no BM25); BM25 alone. "n" counts questions.
+    the embedder alone (no names, no BM25); BM25 alone. "n" counts questions. Beside the rows, "intervals_by" is what
+    the intervals draw, and "deployed" says which rows are the retriever as it is used.
     """
     from eval import topics
     from finetune import splits
@@ -35,8 +40,10 @@ def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int
 
     index = Index.open(index_folder)
     pairs = list(index.pairs)
-    rows = splits.make(pairs, index.manifest.corpus_digest, seed).rows(pairs, "test")
+    made = splits.make(pairs, index.manifest.corpus_digest, seed)
+    rows = made.rows(pairs, "test")
     kinds = {"as written": topics.own(pairs, rows, count), "reworded": topics.reworded(pairs, rows, count)}
+    topics_of = {kind: [made.topic_of[pairs[asked.row].id] for asked in questions] for kind, questions in kinds.items()}
     usual = profile.retriever
     alone = {
         "embedder alone": usual.model_copy(update={"lexical_weight": 0.0, "name_weight": 0.0}),
@@ -52,20 +59,20 @@ def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int
         if not questions:
             continue
         for name, retriever in retrievers.items():
-            result[kind + name] = measure(kind + name, retriever, questions)
+            result[kind + name] = measure(kind + name, retriever, questions, topics_of[kind])
     if hidden:
         name = "reworded, synonym not in the list of names"
         retriever = HybridRetriever(index=index, embedder=embedder, settings=usual, hidden_names=hidden)
-        result[name] = measure(name, retriever, kinds["reworded"])
+        result[name] = measure(name, retriever, kinds["reworded"], topics_of["reworded"])
     if not result:
         raise UserError(f"{index_folder}: the index has no test questions to ask")
-    return result
+    return {**result, "intervals_by": "topic", "deployed": DEPLOYED}
 
 
-def measure(kind: str, retriever: HybridRetriever, questions: Sequence[Asked]) -> dict[str, Any]:
+def measure(kind: str, retriever: HybridRetriever, questions: Sequence[Asked], topics: Sequence[int]) -> dict[str, Any]:
     """The row of a retriever and some questions. A pair counts as found by its very answer text under another question.
 
-    Near-repeats are shown once, so of two pairs with one text either may stand for both.
+    Near-repeats are shown once, so of two pairs with one text either may stand for both. `topics`: each question's.
     """
     from eval.ranking import figures
     from eval.topics import same_topic
@@ -81,7 +88,7 @@ def measure(kind: str, retriever: HybridRetriever, questions: Sequence[Asked]) -
             topic = [same_topic(wanted, pair) for pair in pairs]
             rows.append(ranks(itself) | {f"topic {name}": value for name, value in ranks(topic).items()})
             say(kind, done, len(questions))
-    return {"n": len(questions), **figures(rows)}
+    return {"n": len(questions), **figures(rows, topics=topics)}
 
 
 def ranks(right: Sequence[bool]) -> dict[str, float]:

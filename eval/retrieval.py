@@ -9,10 +9,13 @@ liveqa   the LiveQA-Med judgements over MedQuAD, condensed to the judged answers
          answers that MedQuAD withdrew are read from the judgements: to score a ranking, never to serve an answer.
 medquad  MedQuAD's questions of the test topics over the whole index, as written and reworded (`eval/topics.py`).
 
-"dense" is the score of the retriever without BM25 and names, unchanged. "hybrid" weighs more of what an answer shows
-(`eval/rerank.py`); the retriever does not use it. Its features and weights were chosen on MEDIQA's Alexa questions
-alone. On those the weights are cross-validated, each fifth of the file scored by weights fitted on the rest; the choice
-of the features is not.
+"dense" is the score of the retriever without BM25 and names, unchanged; of the rows over judged answers it is the
+nearest to what the chat uses. The re-ranker weighs more of what an answer shows (`eval/rerank.py`); it is for this
+evaluation only, no retriever uses it. Its features and weights were chosen on MEDIQA's Alexa questions alone. On those
+the weights are cross-validated, each fifth of the file scored by weights fitted on the rest; the choice of the features
+is not.
+
+Intervals over judged answers are by question, those of MedQuAD's own questions by topic.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
 
 SETS = ("mediqa", "liveqa", "medquad")
 COUNT = 400
+RERANKER = "re-ranker (evaluation only)"
+"""The row of `eval.rerank`, which is not the retriever that `rag/retriever.py` calls hybrid."""
 COMPARED = ("map", "p@1", "ndcg@10")
-"""Measures by which hybrid is held against each other system, question by question."""
+"""Measures by which the re-ranker is held against each other system, question by question."""
 NAMES = {
     "liveqa": "LiveQA-Med (MEDIQA task 3)",
     "alexa": "Alexa (MEDIQA task 3)",
@@ -48,8 +53,12 @@ NAMES = {
 TUNED_ON = "alexa"
 WEIGHTS = {"title": 1.91, "passage": 7.86, "passages": 3.68, "lexical": 0.13, "asked": 1.76, "held": 1.09}
 """What `eval.rerank.fit` gives on all Alexa questions with the embedder all-MiniLM-L6-v2."""
-FITTED = f"hybrid: weights and features chosen on {NAMES[TUNED_ON]}, on nothing of this set"
-CROSS_VALIDATED = "hybrid: features chosen on this very set; weights cross-validated, a fifth at a time"
+FITTED = f"{RERANKER}: weights and features chosen on {NAMES[TUNED_ON]}, on nothing of this set"
+CROSS_VALIDATED = f"{RERANKER}: features chosen on this very set; weights cross-validated, a fifth at a time"
+DEPLOYED = (
+    "no row is the retriever as deployed, which ranks a whole index: the nearest is dense, its score without BM25 and "
+    "the topics' names"
+)
 
 
 def tables(
@@ -63,13 +72,16 @@ def tables(
     medquad: Path | None = None,
     cache: Path | None = None,
     seed: int = 0,
+    absent: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """All that was asked for, as {"sets": [...], "own": {...}}; figures are `eval.ranking.figure`s.
 
+    `absent` is told of a judged set that is not there, whose tables are then left out; without it that is an error.
     `data` holds mediqa2019/, liveqa-med/ and, unless `medquad` names it, medquad.zip. `files` take the place of
     MEDIQA's own. `cache` is the folder of vectors (`index/cache.py`). Raises UserError for an unknown set, a file
     that is missing, is no XML, or holds no judged question, and for an index that is not there.
     """
+    from eval.judged import Absent
     from eval.recall import own
     from index.embedder import Embedder
 
@@ -78,10 +90,19 @@ def tables(
             raise UserError(f"{name!r} is not a set of judged questions; there are {', '.join(SETS)}")
     embedder = Embedder(profile.embedder)
     result: dict[str, Any] = {"sets": []}
-    if "mediqa" in sets:
-        result["sets"] += mediqa(profile, embedder, data / "mediqa2019", files, cache)
-    if "liveqa" in sets:
-        result["sets"] += liveqa(profile, embedder, medquad or data / "medquad.zip", data / "liveqa-med", cache)
+    judged_sets: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "mediqa": lambda: mediqa(profile, embedder, data / "mediqa2019", files, cache),
+        "liveqa": lambda: liveqa(profile, embedder, medquad or data / "medquad.zip", data / "liveqa-med", cache),
+    }
+    for name, measure in judged_sets.items():
+        if name not in sets:
+            continue
+        try:
+            result["sets"] += measure()
+        except Absent as error:
+            if absent is None:
+                raise
+            absent(f"{error}; retrieval is not measured on {name}")
     if "medquad" in sets:
         result["own"] = own(profile, embedder, index_folder, count, seed)
     return result
@@ -108,7 +129,7 @@ def mediqa(
             "BM25, one question's answers": answers.bm25_within,
             "MiniLM, best window": answers.plain(encode),
             "dense": answers.dense(encode),
-            "hybrid": _hybrid(answers, encode, cross_validated=fitted_here),
+            RERANKER: _reranked(answers, encode, cross_validated=fitted_here),
         }
         found.append(
             {
@@ -144,7 +165,7 @@ def liveqa(
                     "BM25, one question's answers": answers.bm25_within,
                     "MiniLM on question + answer": answers.first(encode),
                     "dense": answers.dense(encode),
-                    "hybrid": _hybrid(answers, encode),
+                    RERANKER: _reranked(answers, encode),
                 }
             found.append(
                 {
@@ -158,7 +179,7 @@ def liveqa(
 
 
 def table(questions: Sequence[Question], systems: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
-    """Counts, every system's figures, and hybrid minus each other system with paired intervals."""
+    """Counts, every system's figures, and the re-ranker minus each other system; intervals are by question, paired."""
     from eval.judged import CORRECT
     from eval.ranking import difference, figures, measures, order
 
@@ -171,15 +192,17 @@ def table(questions: Sequence[Question], systems: Mapping[str, Sequence[np.ndarr
     }
     return {
         "n": len(questions),
+        "intervals_by": "question",
+        "deployed": DEPLOYED,
         "answers": sum(len(question.answers) for question in questions),
         "with a correct answer": sum(
             any(answer.grade >= CORRECT for answer in question.answers) for question in questions
         ),
         "systems": {name: figures(found) for name, found in rows.items()},
         "differences": [
-            {"a": "hybrid", "b": name, "metric": measure, **difference(rows["hybrid"], rows[name], measure)}
+            {"a": RERANKER, "b": name, "metric": measure, **difference(rows[RERANKER], rows[name], measure)}
             for name in rows
-            if name != "hybrid"
+            if name != RERANKER
             for measure in COMPARED
         ],
     }
@@ -215,7 +238,7 @@ def _prepare(
     return answers, lambda wanted: np.asarray(vectors[[row[text] for text in wanted]])
 
 
-def _hybrid(answers: Answers, encode: Encode, cross_validated: bool = False) -> list[np.ndarray]:
+def _reranked(answers: Answers, encode: Encode, cross_validated: bool = False) -> list[np.ndarray]:
     import numpy as np
 
     from eval.rerank import FEATURES, held_out
@@ -233,17 +256,20 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += [f"### {one['name']}", ""]
         lines += [
             f"{one['n']} questions, {one['with a correct answer']} with a correct answer; {one['answers']} answers. "
-            f"{_sentence(one['policy'])} {_sentence(one['tuned'])}",
+            f"{_sentence(one['policy'])} {_sentence(one['tuned'])} {_sentence(one['deployed'])} "
+            f"95% intervals by {one['intervals_by']}.",
             "",
             *_rows("system", one["systems"]),
             "",
         ]
         lines += [f"- {_said(row)}" for row in one["differences"]] + [""]
     if "own" in result:
+        own = result["own"]
         lines += ["### MedQuAD's test questions over the whole index", ""]
         lines += ["Found: the pair itself, or one with the very same answer text."]
-        lines += ["Topic: a page of the same focus, or the same document.", ""]
-        lines += [*_rows("questions", result["own"]), ""]
+        lines += ["Topic: a page of the same focus, or the same document."]
+        lines += [f"{_sentence(own['deployed'])} 95% intervals by {own['intervals_by']}.", ""]
+        lines += [*_rows("questions", {name: row for name, row in own.items() if isinstance(row, dict)}), ""]
     return "\n".join(lines)
 
 
@@ -303,6 +329,10 @@ def main(args: argparse.Namespace) -> int:
         raise UserError("where are the judged questions? Give --data FOLDER with mediqa2019/ and liveqa-med/")
     if args.n < 1:
         raise UserError(f"-n {args.n}: at least one question is needed")
+    # Before the work, for it takes minutes.
+    if args.json and (args.json.is_dir() or not args.json.parent.is_dir()):
+        wrong = "a folder, not a file" if args.json.is_dir() else f"there is no folder {args.json.parent}"
+        raise UserError(f"--json {args.json}: {wrong}")
     result = tables(
         entry.load_for(args),
         args.index or entry.index_folder(),
@@ -315,7 +345,10 @@ def main(args: argparse.Namespace) -> int:
     )
     print(markdown(result))
     if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+        try:
+            args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+        except OSError as error:
+            raise UserError(f"--json {args.json}: cannot be written ({error.strerror})") from None
     return 0
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from configs.errors import UserError
 from eval import compare
+from tests.eval import sample_results
 
 
 def results(**changes: Any) -> dict[str, Any]:
@@ -22,7 +23,10 @@ def results(**changes: Any) -> dict[str, Any]:
 
 def test_the_same_run_twice_shows_nothing() -> None:
     assert compare.changed(results(), results()) == []
-    assert compare.text(results(), results()).splitlines() == ["The runs share everything.", "", "No figure changed."]
+    said = compare.text(results(), results()).splitlines()
+    assert said == ["The runs share everything.", "", "No figure changed.", "", compare.NOT_COMPARED]
+    everything = sample_results.results()
+    assert compare.text(everything, sample_results.results()).splitlines() == said
 
 
 def test_a_figure_that_moved_is_told_with_whether_the_intervals_touch() -> None:
@@ -32,7 +36,11 @@ def test_a_figure_that_moved_is_told_with_whether_the_intervals_touch() -> None:
     (row,) = compare.figures(results(), near)
     assert (row["change"], row["apart"]) == (0.06, False)
     assert compare.figures(results(), far)[0]["apart"] is True
-    assert "+0.06 | no difference shown |" in compare.text(results(), near)
+    said = compare.text(results(), near)
+    assert "| answers | base | indexed | rougeL | 0.5 (0.45 to 0.55) | 0.56 (0.5 to 0.6) | +0.06 |" in said
+    # Overlapping intervals of two runs are no interval of their difference.
+    assert "+0.06 | intervals overlap |" in said
+    assert "no difference" not in said
     assert "+0.2 | intervals apart |" in compare.text(results(), far)
 
 
@@ -44,6 +52,62 @@ def test_what_the_runs_do_not_share_is_named_and_other_questions_are_warned_of()
     ]
     assert "their figures are of different things" in compare.text(results(), other)
     assert "their figures are of different things" not in compare.text(results(), results(profile="tinyllama"))
+
+
+def test_another_checker_and_other_modes_and_regimes_are_named() -> None:
+    checked = results(checker={"name": "lexical", "threshold": 0.5}, modes=["base"], regimes=["indexed", "withheld"])
+    other = results(checker={"name": "nli", "threshold": 0.5}, modes=["base", "extractive"], regimes=["indexed"])
+    assert compare.changed(checked, other) == [
+        ("checker.name", "lexical", "nli"),
+        ("modes", ["base"], ["base", "extractive"]),
+        ("regimes", ["indexed", "withheld"], ["indexed"]),
+    ]
+    said = compare.text(checked, other)
+    assert "| modes | base | base, extractive |" in said
+    assert "checkers of citations differ" in said
+    assert "checkers of citations differ" not in compare.text(checked, {**other, "checker": checked["checker"]})
+
+
+def test_what_only_one_run_has_is_listed() -> None:
+    first, second = sample_results.results(), sample_results.results()
+    del first["table"][0], second["forced"][0], second["retrieval"]["sets"][1], second["latency"][0]
+    for row in second["table"]:
+        del row["figures"]["bertscore"]
+    found = compare.alone(first, second)
+    assert [what for which, what in found if which == "second"] == ["answers, base, indexed"]
+    lost = [what for which, what in found if which == "first"]
+    assert "answers, base, withheld: bertscore" in lost
+    assert "made to answer, finetuned+rag, indexed" in lost
+    assert "retrieval, CHiQA rank, Alexa (MEDIQA task 3)" in lost
+    assert "times, base, indexed" in lost
+    said = compare.text(first, second)
+    assert "- only in the second: answers, base, indexed\n" in said
+    assert "No figure changed." in said
+    assert "no figure in common" in compare.text(first, results(table=[]))
+
+
+def test_forced_answers_retrieval_and_times_are_compared() -> None:
+    first, second = sample_results.results(), sample_results.results()
+    far = {"value": 0.99, "low": 0.98, "high": 1.0}
+    second["forced"][0]["figures"]["rougeL"] = far
+    second["retrieval"]["sets"][0]["systems"]["BM25"]["map"] = far
+    second["retrieval"]["own"]["reworded"]["recall@1"] = {"value": 0.881, "low": None, "high": None}
+    second["retrieval"]["own"]["intervals_by"] = "topic"
+    second["latency"][0]["total_ms"]["p50"] += 7
+    moved = {(row["table"], row["row"], row["metric"]): row for row in compare.figures(first, second) if row["change"]}
+    assert list(moved) == [
+        ("made to answer", "finetuned+rag", "rougeL"),
+        ("retrieval", "BM25", "map"),
+        ("retrieval", "reworded", "recall@1"),
+    ]
+    assert [row["apart"] for row in moved.values()] == [True, True, None]
+    assert compare.changed(first, second) == [("retrieval, MedQuAD's test questions.intervals_by", "question", "topic")]
+    (time,) = (row for row in compare.times(first, second) if row["change"])
+    assert (time["mode"], time["what"], time["change"]) == ("base", "total_ms p50", 7)
+    said = compare.text(first, second)
+    assert "| retrieval | reworded | MedQuAD's test questions | recall@1 |" in said
+    assert "| no interval |" in said
+    assert "| base | total_ms p50 | 1500 | 1507 | +7 |" in said
 
 
 @pytest.mark.parametrize(
@@ -64,4 +128,6 @@ def test_the_command_prints_tables_or_json(tmp_path: Path, capsys: pytest.Captur
     assert compare.main([str(first), str(second)]) == 0
     assert "| profile | embedded | tinyllama |" in capsys.readouterr().out
     assert compare.main([str(first), str(second), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["differs"][0]["what"] == "profile"
+    found = json.loads(capsys.readouterr().out)
+    assert found["differs"][0]["what"] == "profile"
+    assert set(found) == {"differs", "only_in_one", "figures", "times"}

@@ -77,6 +77,26 @@ def test_broken_input_is_one_line(tmp_path: Path) -> None:
         judged.qrels(empty)
 
 
+@pytest.mark.parametrize("damage", ["no zip", "cut short", "inner zip"])
+def test_a_broken_archive_is_one_line(tmp_path: Path, damage: str) -> None:
+    path = archive(tmp_path / "m.zip", "1 4-Excellent GARD_0000001_Sec1.txt\n" * 50)
+    if damage == "no zip":
+        path.write_bytes(b"<html>not found</html>")
+    elif damage == "cut short":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr(judged.QRELS_ZIP, b"not a zip")
+    for read in (judged.qrels, judged.judged_texts):
+        with pytest.raises(UserError, match="not a zip archive that can be read") as caught:
+            read(path)
+        assert str(path) in str(caught.value)
+        assert not isinstance(caught.value, judged.Absent)
+    if damage != "inner zip":
+        with pytest.raises(UserError, match="not a zip archive that can be read"):
+            judged.withdrawn_questions(path, "ADAM")
+
+
 @pytest.mark.medquad
 def test_what_is_known_of_the_judgements(medquad: Path) -> None:
     found = judged.qrels(medquad)

@@ -64,6 +64,21 @@ def test_interval_is_that_of_the_binomial_and_the_same_every_time() -> None:
         ranking.figure([])
 
 
+def test_intervals_by_topic_are_those_of_whole_topics() -> None:
+    """Ten topics of ten questions each, a topic all found or all missed: as if ten questions had been asked."""
+    rows = [{"mrr": float(topic < 5)} for topic in range(10) for _ in range(10)]
+    topics = [row // 10 for row in range(100)]
+    found = ranking.figures(rows, topics=topics)["mrr"]
+    assert set(found) == {"value", "low", "high"}
+    assert found["value"] == 0.5
+    # 1.96 standard errors of a share of .5 among 10: .31 on either side; among 100 it is .1.
+    assert (found["low"], found["high"]) == (pytest.approx(0.2, abs=0.05), pytest.approx(0.8, abs=0.05))
+    assert ranking.figures(rows)["mrr"]["low"] > 0.35
+    assert ranking.figures(rows, topics=topics) == {"mrr": found}
+    # Every question a topic of its own: the interval by question.
+    assert ranking.figures(rows, topics=range(100)) == ranking.figures(rows)
+
+
 def test_differences_are_paired() -> None:
     spread = np.random.default_rng(1).random(200)
     one = [{"map": float(value) + 0.05} for value in spread]

@@ -170,7 +170,7 @@ def test_differences_that_are_not_shown_say_so(results: dict[str, Any], page: Pa
 def test_retrieval_slices_and_latency_are_the_results_own(results: dict[str, Any], page: Page) -> None:
     head, *rows = page.tables["retrieval-1"]
     assert head == ["System", "MAP", "MRR", "P@1", "nDCG@10"]
-    assert [row[0] for row in rows] == ["CHiQA rank", "BM25", "dense", "hybrid"]
+    assert [row[0] for row in rows] == ["CHiQA rank", "BM25", "dense", "re-ranker (evaluation only)"]
     assert rows[2][1].split() == [".580", ".560", "to", ".600"]
     assert rows[2][2] == "–"
     assert page.tables["retrieval-own"][2][-1] == ".910"

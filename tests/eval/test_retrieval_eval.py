@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ import pytest
 from configs import load
 from configs.errors import UserError
 from configs.schema import IndexSettings, Passages
-from eval import given, judged, recall, rerank, retrieval
+from eval import given, judged, ranking, recall, rerank, retrieval
 from index.build import build
 from index.corpus import QAPair
 from index.store import Index
@@ -78,11 +82,12 @@ def test_answers_are_ranked_again(tmp_path: Path) -> None:
     assert (found["name"], found["n"], found["answers"], found["with a correct answer"]) == ("gout.xml", 2, 4, 2)
     rows = {name: row["p@1"]["value"] for name, row in found["systems"].items()}
     assert rows.pop("CHiQA rank") == 0
-    assert set(rows) == {"BM25", "BM25, one question's answers", "MiniLM, best window", "dense", "hybrid"}
-    assert rows["BM25"] == rows["dense"] == rows["hybrid"] == 1
+    assert set(rows) == {"BM25", "BM25, one question's answers", "MiniLM, best window", "dense", retrieval.RERANKER}
+    assert rows["BM25"] == rows["dense"] == rows[retrieval.RERANKER] == 1
+    assert found["intervals_by"] == "question"
     shown = {(row["b"], row["metric"]): row for row in found["differences"]}
     assert shown["CHiQA rank", "p@1"]["value"] == 1
-    assert ("hybrid", "map") not in shown
+    assert (retrieval.RERANKER, "map") not in shown
     embedded = len(embedder.encoded)
     assert embedded == len(set(embedder.encoded))
     assert retrieval.mediqa(PROFILE, embedder, tmp_path, [path], tmp_path / "cache") == [found]
@@ -181,9 +186,10 @@ def test_judgements_over_medquad(tmp_path: Path) -> None:
     assert [row["name"].split(", ")[1] for row in found] == ["as typed"] * 2 + ["NLM summary"] * 2
     # The one correct answer is so by the higher of its two grades only.
     assert [row["with a correct answer"] for row in found] == [1, 0, 1, 0]
-    assert found[2]["systems"]["hybrid"]["p@1"]["value"] == 1
-    assert found[3]["systems"]["hybrid"]["p@1"]["value"] == 0
-    assert found[3]["systems"]["hybrid"]["grade@1"]["value"] == 2
+    highest, lowest = (one["systems"][retrieval.RERANKER] for one in found[2:])
+    assert highest["p@1"]["value"] == 1
+    assert lowest["p@1"]["value"] == 0
+    assert lowest["grade@1"]["value"] == 2
     assert "CHiQA rank" not in found[0]["systems"]
 
 
@@ -237,6 +243,34 @@ def test_own_questions_over_an_index(tmp_path: Path) -> None:
     assert found == recall.own(PROFILE, embedder, folder, 5)
 
 
+def test_intervals_of_own_questions_are_by_the_splits_topics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pages on each topic: its questions are drawn together."""
+    pages = [replace(page(row), focus=f"topic{row // 2}x") for row in range(60)]
+    folder = tmp_path / "index"
+    embedder = fakes.FakeEmbedder(dimensions=384)
+    build(fakes.corpus(pages), folder, Passages(max_tokens=64), embedder, IndexSettings())
+    given: list[Sequence[int] | None] = []
+
+    def spied(rows: Any, seed: int = 0, topics: Sequence[int] | None = None) -> Any:
+        given.append(topics)
+        return figures(rows, seed, topics)
+
+    figures = ranking.figures
+    monkeypatch.setattr(ranking, "figures", spied)
+    found = recall.own(PROFILE, embedder, folder, 6)
+    assert found["intervals_by"] == "topic"
+    rows = [name for name, row in found.items() if isinstance(row, dict)]
+    assert len(given) == len(rows)
+    for name, topics in zip(rows, given, strict=True):
+        assert topics is not None
+        assert len(topics) == found[name]["n"] == 6
+        assert len(set(topics)) == 3
+    printed = retrieval.markdown({"sets": [], "own": found})
+    assert "95% intervals by topic." in printed
+    assert "retriever as deployed" in printed
+    assert "| as written | 6 |" in printed
+
+
 def test_the_same_answer_under_another_question_is_the_pair(tmp_path: Path) -> None:
     embedder = fakes.FakeEmbedder(dimensions=384)
     pairs = [page(0), QAPair("twin", "Which signs?", page(0).answer, url="https://example.org/t"), page(1)]
@@ -246,7 +280,7 @@ def test_the_same_answer_under_another_question_is_the_pair(tmp_path: Path) -> N
     from rag.retriever import HybridRetriever
 
     retriever = HybridRetriever.create(Index.open(folder), embedder, PROFILE.retriever)
-    found = recall.measure("twins", retriever, [Asked(pairs[0].question, 1)])
+    found = recall.measure("twins", retriever, [Asked(pairs[0].question, 1)], [0])
     assert found["recall@1"]["value"] == 1
     assert found["topic recall@1"]["value"] == 0
 
@@ -274,6 +308,86 @@ def test_mistakes_of_the_command(words: tuple[str, ...], message: str, monkeypat
         command(*words)
 
 
+@pytest.mark.parametrize(
+    ("out", "message"), [("missing/out.json", "there is no folder missing"), (".", "a folder, not a file")]
+)
+def test_a_result_that_cannot_be_written_is_told_before_the_work(
+    out: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(retrieval, "tables", lambda *_, **__: pytest.fail("the work was begun"))
+    with pytest.raises(UserError, match=message):
+        command("--set", "medquad", "--json", out)
+
+
+JUDGED_SETS = ("mediqa2019", "liveqa-med")
+
+
+def judged_folder(folder: Path, sets: Sequence[str] = JUDGED_SETS, judgements: bool = True) -> tuple[Path, Path]:
+    """A folder with these judged sets, and a MedQuAD archive with or without the judgements."""
+    folder.mkdir()
+    if "mediqa2019" in sets:
+        (folder / "mediqa2019").mkdir()
+        for name in judged.MEDIQA.values():
+            file(folder / "mediqa2019" / name, GOUT)
+    if "liveqa-med" in sets:
+        (folder / "liveqa-med").mkdir()
+        (folder / "liveqa-med" / judged.LIVEQA).write_text(
+            "<L><NLM-QUESTION qid='TQ7'><NLM-Summary>Diet in gout?</NLM-Summary></NLM-QUESTION></L>"
+        )
+    medquad = folder / "m.zip"
+    text = 'AnswerID,Answer\nGARD_0000002_Sec1.txt,"Question: Gout ?\nURL: https://y\nAnswer: Eat well."\n'
+    archive(medquad, "7 4-Excellent GARD_0000002_Sec1.txt", text)
+    if not judgements:
+        zipfile.ZipFile(medquad, "w").close()
+    return folder, medquad
+
+
+@pytest.mark.parametrize(
+    ("sets", "judgements", "tables", "said"),
+    [
+        (JUDGED_SETS, True, 7, []),
+        (("mediqa2019",), True, 3, ["liveqa-med: no such file; retrieval is not measured on liveqa"]),
+        (("liveqa-med",), True, 4, ["retrieval is not measured on mediqa"]),
+        (JUDGED_SETS, False, 3, [f"no {judged.QRELS_ZIP} in it"]),
+        ((), True, 0, ["not measured on mediqa", "not measured on liveqa"]),
+    ],
+)
+def test_the_evaluation_goes_on_without_a_judged_set(
+    sets: tuple[str, ...],
+    judgements: bool,
+    tables: int,
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from eval.__main__ import _retrieval
+
+    folder, medquad = judged_folder(tmp_path / "judged", sets, judgements)
+    monkeypatch.setenv("MEDQUAD", str(medquad))
+    monkeypatch.setattr("index.embedder.Embedder", lambda settings: fakes.FakeEmbedder(384, 256))
+    monkeypatch.setattr(recall, "own", lambda *_: {"as written": {"n": 1}})
+    found = _retrieval(PROFILE, folder, tmp_path / "data")
+    assert len(found["sets"]) == tables
+    assert found["own"] == {"as written": {"n": 1}}
+    lines = [line for line in capsys.readouterr().err.splitlines() if "retrieval is not measured on" in line]
+    assert len(lines) == len(said)
+    for line, wanted in zip(lines, said, strict=True):
+        assert wanted in line
+
+
+def test_a_set_asked_for_by_name_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDCITE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("index.embedder.Embedder", lambda settings: fakes.FakeEmbedder(384, 256))
+    folder, medquad = judged_folder(tmp_path / "judged", ("mediqa2019",))
+    with pytest.raises(UserError, match="no such file"):
+        command("--set", "liveqa", "--data", str(folder), "--medquad", str(medquad))
+    medquad.write_bytes(b"PK, and no archive")
+    with pytest.raises(UserError, match="not a zip archive"):
+        command("--set", "liveqa", "--data", str(folder), "--medquad", str(medquad))
+
+
 @pytest.mark.weights
 def test_the_command_ranks_a_file(
     tmp_path: Path, weights: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -285,8 +399,11 @@ def test_the_command_ranks_a_file(
     assert table["systems"]["MiniLM, best window"]["map"]["value"] == 1
     printed = capsys.readouterr().out
     assert "### gout.xml" in printed
-    assert "| hybrid | 1.000 (1.000-1.000) |" in printed
-    assert "hybrid minus CHiQA rank, p@1: +1.000" in printed
+    assert "| re-ranker (evaluation only) | 1.000 (1.000-1.000) |" in printed
+    assert "re-ranker (evaluation only) minus CHiQA rank, p@1: +1.000" in printed
+    assert "hybrid" not in printed
+    assert "No row is the retriever as deployed" in printed
+    assert "95% intervals by question." in printed
 
 
 @pytest.mark.medquad
@@ -303,7 +420,7 @@ def test_published_conventions(medquad: Path) -> None:
         questions = given.read_mediqa(folder / judged.MEDIQA[part])
         answers = rerank.Answers(questions, PROFILE, fakes.FakeEmbedder().count_tokens)
         systems_found = retrieval.table(
-            questions, {"CHiQA": answers.ranks, "BM25": answers.bm25_within, "hybrid": answers.bm25}
+            questions, {"CHiQA": answers.ranks, "BM25": answers.bm25_within, retrieval.RERANKER: answers.bm25}
         )["systems"]
         for name, values in systems.items():
             found = [systems_found[name][key]["value"] for key in ("map", "mrr", "p@1", "ndcg@10")]

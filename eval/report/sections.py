@@ -89,7 +89,8 @@ def _first(results: dict[str, Any]) -> list[Block]:
         Text(
             wording.blind(results)
             + "Source indexed: the whole corpus can be found, as when deployed. Source withheld: no passage of a "
-            f"tested topic can be. Intervals: bootstrap over topics. {NONE}: does not apply, or was not measured."
+            "tested topic can be. Intervals: bootstrap over topics, here and wherever nothing else is said. "
+            f"{NONE}: does not apply, or was not measured."
         ),
         Text(wording.SCORED),
         Text(wording.NOT_ADVICE, "note"),
@@ -210,8 +211,7 @@ def _retrieval(results: dict[str, Any]) -> list[Block]:
         blocks += [Heading(judged["name"])]
         if judged.get("policy"):
             blocks.append(Text(_sentence(str(judged["policy"]))))
-        if judged.get("tuned"):
-            blocks.append(Text(_sentence(str(judged["tuned"]))))
+        blocks += _about(judged, "tuned", "deployed")
         blocks.append(_measures(f"retrieval-{number_of}", name, "System", systems))
         if judged.get("differences"):
             blocks.append(_judged_differences(f"retrieval-{number_of}-differences", judged))
@@ -219,9 +219,18 @@ def _retrieval(results: dict[str, Any]) -> list[Block]:
     if own:
         blocks += [
             Heading("This corpus's own test questions"),
+            *_about(found["own"], "deployed"),
             _measures("retrieval-own", "Finding the question's own answer in the whole index", "Question", own),
         ]
     return blocks or [_absent("Retrieval was not measured")]
+
+
+def _about(found: dict[str, Any], *keys: str) -> list[Block]:
+    """What a table says of its rows and intervals; results that were made earlier may not say it."""
+    said = [_sentence(str(found[key])) for key in keys if found.get(key)]
+    if found.get("intervals_by"):
+        said.append(f"95% intervals by {found['intervals_by']}.")
+    return [Text(" ".join(said))] if said else []
 
 
 def _judged_differences(name: str, judged: dict[str, Any]) -> Table:

@@ -173,6 +173,10 @@ def test_retrieval_slices_and_latency_are_the_results_own(results: dict[str, Any
     assert [row[0] for row in rows] == ["CHiQA rank", "BM25", "dense", "re-ranker (evaluation only)"]
     assert rows[2][1].split() == [".580", ".560", "to", ".600"]
     assert rows[2][2] == "–"
+    _, *differences = page.tables["retrieval-1-differences"]
+    assert [row[0] for row in differences] == [f"re-ranker (evaluation only) less {b}" for b in ("dense", "BM25")]
+    assert ["no difference shown" in row[1] for row in differences] == [True, False]
+    assert "Re-ranker: weights chosen on Alexa. 95% intervals by question." in markdown.render(results)
     assert page.tables["retrieval-own"][2][-1] == ".910"
     sliced = {tuple(row[:2]): row for row in page.tables["slice-1"]}
     wanted = next(

@@ -337,6 +337,13 @@ def _spent(results: dict[str, Any]) -> list[Row]:
     rows: list[Row] = [(f"Making {step}", f"{number(taken / 60, 1)} minutes") for step, taken in spent.items()]
     if spent:
         rows.append(("Making all of these", f"{number(sum(spent.values()) / 60, 1)} minutes"))
+    whole = [
+        f"{mode}-{regime}"
+        for mode in modes_of(results)
+        for regime in (regimes_of(results) if sees_sources(results, mode) else ["none"])
+    ]
+    if unknown := [step for step in whole if step not in spent]:
+        rows.append(("Made before times were kept", ", ".join(unknown)))
     said = f"{number(results['seconds'] / 60, 1)} minutes; what earlier runs had made was not made again"
     return [*rows, ("This run, scoring included", said)]
 

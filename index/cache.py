@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
+from configs.errors import UserError
 from index.embedder import EmbedderLike, Progress
 
 CHUNK = 512
@@ -24,6 +26,7 @@ def encode(texts: Sequence[str], embedder: EmbedderLike, folder: Path | None, pr
     """Vectors of `texts`, float32 (n, d), embedding each distinct text once and only if `folder` lacks it.
 
     The cache is one SQLite file for each embedder and precision. None: no cache. `progress` counts all texts.
+    A damaged file is set aside and everything embedded again. Raises UserError where the file cannot be used.
     """
     distinct = list(dict.fromkeys(texts))
     if folder is None:
@@ -31,7 +34,31 @@ def encode(texts: Sequence[str], embedder: EmbedderLike, folder: Path | None, pr
         return _table(texts, known, embedder.dimensions)
     folder.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(f"{embedder.fingerprint} {embedder.precision}".encode()).hexdigest()[:16]
-    with closing(sqlite3.connect(folder / f"{name}.sqlite", timeout=60)) as base:
+    file = folder / f"{name}.sqlite"
+    try:
+        try:
+            known = _known(file, distinct, embedder, progress)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            _set_aside(file, error)
+            known = _known(file, distinct, embedder, progress)
+    except sqlite3.Error as error:
+        raise UserError(f"{file}: {error}; free some space, or delete the file, and build again") from None
+    return _table(texts, known, embedder.dimensions)
+
+
+def _set_aside(file: Path, error: sqlite3.Error) -> None:
+    print(f"medcite: {file}: {error}; set aside, its texts are embedded again", file=sys.stderr)
+    for part in (file, *(file.with_name(file.name + end) for end in ("-wal", "-shm"))):
+        if part.exists():
+            part.replace(part.with_name(f"damaged-{part.name}"))
+
+
+def _known(
+    file: Path, distinct: Sequence[str], embedder: EmbedderLike, progress: Progress | None
+) -> dict[str, np.ndarray]:
+    with closing(sqlite3.connect(file, timeout=60)) as base:
         base.execute("PRAGMA journal_mode=WAL")
         base.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
         stored = _stored(base, [_key(text) for text in distinct], embedder.dimensions)
@@ -48,7 +75,7 @@ def encode(texts: Sequence[str], embedder: EmbedderLike, folder: Path | None, pr
                     [(_key(text), vector.tobytes()) for text, vector in zip(part, vectors, strict=True)],
                 )
             known.update(zip(part, vectors, strict=True))
-    return _table(texts, known, embedder.dimensions)
+    return known
 
 
 def _stored(base: sqlite3.Connection, keys: list[bytes], dimensions: int) -> dict[bytes, np.ndarray]:

@@ -67,6 +67,29 @@ def test_a_rebuild_embeds_only_what_changed(tmp_path: Path) -> None:
     assert index.pairs[3] == rows[3]
 
 
+def test_a_damaged_cache_is_set_aside_and_one_that_cannot_be_written_is_a_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cache = tmp_path / "cache"
+    build(corpus(5), tmp_path / "a", CUTTING, FakeEmbedder(), SETTINGS, embeddings=cache)
+    (file,) = cache.glob("*.sqlite")
+    content = file.read_bytes()
+    for damaged in (b"not a database at all" * 400, content[:4096] + b"\xff" * (len(content) - 4096)):
+        file.write_bytes(damaged)
+        again = FakeEmbedder()
+        build(corpus(5), tmp_path / "b", CUTTING, again, SETTINGS, embeddings=cache)
+        assert "set aside, its texts are embedded again" in capfd.readouterr().err
+        assert (cache / f"damaged-{file.name}").read_bytes() == damaged
+        warm = FakeEmbedder()
+        build(corpus(5), tmp_path / "b", CUTTING, warm, SETTINGS, embeddings=cache)
+        assert again.encoded
+        assert not warm.encoded
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(UserError, match="unable to open database file; free some space, or delete"):
+        build(corpus(5), tmp_path / "c", CUTTING, FakeEmbedder(), SETTINGS, embeddings=cache)
+
+
 def test_another_embedder_shares_no_vectors(tmp_path: Path) -> None:
     build(corpus(5), tmp_path / "a", CUTTING, FakeEmbedder(name="one"), SETTINGS, embeddings=tmp_path / "cache")
     other = FakeEmbedder(name="two")

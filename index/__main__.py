@@ -68,6 +68,17 @@ def _sources(args: argparse.Namespace) -> list[str]:
     return asked_for(args.corpus, os.environ.get("MEDQUAD"), entry.data_folder() / "corpora", _say)
 
 
+def _has_another(folder: Path, config: str) -> bool:
+    """Whether there is a whole index, of these settings, of something else than the starter corpus."""
+    from index import build, sources, store
+
+    try:
+        manifest, _ = store.read_manifest(folder)
+    except UserError:
+        return False
+    return manifest.corpus_name != sources.STARTER and build.is_current(folder, manifest.corpus_digest, config)
+
+
 def _build(args: argparse.Namespace) -> None:
     from index import build, sources
 
@@ -77,6 +88,9 @@ def _build(args: argparse.Namespace) -> None:
     config = build.config_hash(profile.passages, profile.embedder, profile.index)
     if not args.force and build.is_current(folder, sources.digest(spec, profile.cleaning), config):
         _say(f"{folder}: up to date")
+        return
+    if spec == [sources.STARTER] and not args.corpus and not args.force and _has_another(folder, config):
+        _say(f"{folder}: kept as it is, with the corpus it was built from (--corpus starter replaces it)")
         return
     from index.progress import shown
 

@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from configs import load
+from configs.errors import UserError
 from configs.schema import Cleaning
 from index import store
 from index.build import build, config_hash
 from index.sources import load_corpus
 from tests.fakes import FakeEmbedder
 from tests.index.killed import CUTTING
+from tests.inprocess import run_room
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -72,6 +75,26 @@ def test_nothing_changed_is_seen_without_torch(data: Path) -> None:
     assert found.returncode == 0, found.stderr
     assert "up to date" in found.stderr
     assert (data / "index" / store.CURRENT).read_text() == before
+
+
+def test_without_a_network_an_index_of_another_corpus_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from index import sources
+
+    def offline(*_: object) -> Path:
+        raise UserError("no network.")
+
+    monkeypatch.setattr(sources, "download", offline)
+    profile, _ = load("embedded")
+    config = config_hash(profile.passages, profile.embedder, profile.index)
+    own = replace(load_corpus(["starter"], Cleaning()), name="medquad", digest="d" * 64)
+    build(own, tmp_path / "index", CUTTING, FakeEmbedder(), profile.index, config=config)
+    before = (tmp_path / "index" / store.CURRENT).read_text()
+    found = run_room("index", ["build", "--profile", "embedded"], {"MEDCITE_DATA": str(tmp_path)}, monkeypatch, capfd)
+    assert found.returncode == 0, found.stderr
+    assert "kept as it is" in found.stderr
+    assert (tmp_path / "index" / store.CURRENT).read_text() == before
 
 
 @pytest.mark.weights

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 from configs import entry
 from configs.errors import UserError
 from configs.errors import run as run_entry
+from eval.report.wording import sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -256,7 +257,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += [f"### {one['name']}", ""]
         lines += [
             f"{one['n']} questions, {one['with a correct answer']} with a correct answer; {one['answers']} answers. "
-            f"{_sentence(one['policy'])} {_sentence(one['tuned'])} {_sentence(one['deployed'])} "
+            f"{sentence(one['policy'])} {sentence(one['tuned'])} {sentence(one['deployed'])} "
             f"95% intervals by {one['intervals_by']}.",
             "",
             *_rows("system", one["systems"]),
@@ -268,7 +269,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += ["### MedQuAD's test questions over the whole index", ""]
         lines += ["Found: the pair itself, or one with the very same answer text."]
         lines += ["Topic: a page of the same focus, or the same document."]
-        lines += [f"{_sentence(own['deployed'])} 95% intervals by {own['intervals_by']}.", ""]
+        lines += [f"{sentence(own['deployed'])} 95% intervals by {own['intervals_by']}.", ""]
         lines += [*_rows("questions", {name: row for name, row in own.items() if isinstance(row, dict)}), ""]
     return "\n".join(lines)
 
@@ -280,10 +281,6 @@ def _rows(first: str, table: Mapping[str, Mapping[str, Any]]) -> list[str]:
         cells = [str(row[key]) if key == "n" else _cell(row[key]) for key in names]
         lines.append("| " + " | ".join([name, *cells]) + " |")
     return lines
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _cell(figure: Mapping[str, float]) -> str:

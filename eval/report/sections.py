@@ -210,7 +210,7 @@ def _retrieval(results: dict[str, Any]) -> list[Block]:
         name = f"{judged['name']}, {judged['n']:,} questions"
         blocks += [Heading(judged["name"])]
         if judged.get("policy"):
-            blocks.append(Text(_sentence(str(judged["policy"]))))
+            blocks.append(Text(wording.sentence(str(judged["policy"]))))
         blocks += _about(judged, "tuned", "deployed")
         blocks.append(_measures(f"retrieval-{number_of}", name, "System", systems))
         if judged.get("differences"):
@@ -227,7 +227,7 @@ def _retrieval(results: dict[str, Any]) -> list[Block]:
 
 def _about(found: dict[str, Any], *keys: str) -> list[Block]:
     """What a table says of its rows and intervals; results that were made earlier may not say it."""
-    said = [_sentence(str(found[key])) for key in keys if found.get(key)]
+    said = [wording.sentence(str(found[key])) for key in keys if found.get(key)]
     if found.get("intervals_by"):
         said.append(f"95% intervals by {found['intervals_by']}.")
     return [Text(" ".join(said))] if said else []
@@ -242,10 +242,6 @@ def _judged_differences(name: str, judged: dict[str, Any]) -> Table:
         rows.append((f"{a} less {b}", *(_difference(by_metric.get(metric), 3) for metric in metrics)))
     columns = ("Systems", *(MEASURES.get(metric, metric) for metric in metrics))
     return table(name, f"{judged['name']}: differences, with 95% intervals", columns, rows)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _measures(name: str, caption: str, first: str, rows: dict[str, dict[str, Any]]) -> Table:

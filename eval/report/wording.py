@@ -22,6 +22,11 @@ SCORED = (
 )
 
 
+def sentence(text: str) -> str:
+    """A note as a sentence of its own: a capital first, one full stop last."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
 def effect(found: dict[str, Any] | None, what: str, metric: str = "ROUGE-L", places: int = 3) -> str:
     """`retrieval raised ROUGE-L by .300 (95% interval .270 to .330)`, or that no difference is shown."""
     if found is None:

@@ -112,7 +112,8 @@ class Answering(Section):
         0.9,
         ge=0,
         le=1,
-        description="confidence under which the model's own abstention stands; above, sources are quoted",
+        description="confidence under which the model's own abstention on a short question stands; "
+        "above, sources are quoted",
     )
     support_above: float = Field(
         0.6, ge=0, le=1, description="share of a sentence's content words its source must hold"

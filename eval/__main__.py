@@ -1,6 +1,6 @@
 """Compare base, fine-tuned and fine-tuned + retrieval on held-out questions: `python -m eval`, and its other commands.
 
-python -m eval [-n 400] | retrieval | compare RUN RUN   --help
+python -m eval [-n 400] | retrieval | decisions | compare RUN RUN   --help
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m eval",
         description="Compare the modes on held-out questions and write a report; goes on where a killed run stopped.",
-        epilog="other commands: python -m eval retrieval --help, python -m eval compare --help",
+        epilog="other commands (each with --help): python -m eval retrieval, decisions, compare",
     )
     result.add_argument("-n", type=int, default=400, help="questions (default: 400)")
     result.add_argument("--modes", default="", help=f"of {','.join(MODES)} (default: all that there are)")
@@ -59,6 +59,10 @@ def main() -> int:
         from eval import compare
 
         return compare.main(rest)
+    if command == "decisions":
+        from eval import decisions
+
+        return decisions.main(rest)
     args = parser().parse_args()
     if args.n < 1:
         raise UserError(f"-n {args.n}: at least one question is needed")

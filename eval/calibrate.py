@@ -78,16 +78,9 @@ def cases(retriever: HybridRetriever, corpus_digest: str, medquad: Path, mediqa:
     rows = splits.make(pairs, corpus_digest).rows(pairs, "validation")
     found = [Case(asked.question, "own", True) for asked in topics.own(pairs, rows, PER_SET)]
     found += [Case(asked.question, "reworded", True) for asked in topics.reworded(pairs, rows, PER_SET)]
-    alexa = [item for item in judged.mediqa(mediqa, "alexa") if judged.on_pages(item, pairs)]
-    found += [Case(item.question, "alexa", True) for item in alexa]
-    kept_apart = [splits.normalise(item.message) for item in judged.liveqa(liveqa)]
-    messages = dict.fromkeys(item.message for item in judged.rqe(mediqa, "validation"))
-    for message in messages:
-        flat = splits.normalise(message)
-        if any(known and known in flat for known in kept_apart):
-            continue
-        if retriever.names_topic(message):
-            found.append(Case(message, "message", True))
+    alexa, messages = consumers(retriever, mediqa, liveqa)
+    found += [Case(question, "alexa", True) for question in alexa]
+    found += [Case(message, "message", True) for message in messages]
     found += [Case(question, f"uncovered {kind}", False) for question, kind in uncovered("calibration")]
     drugs = judged.withdrawn_questions(medquad, "MPlusDrugs")
     found += [Case(question, "withdrawn medicine", False) for question in random.Random(0).sample(drugs, PER_SET)]
@@ -98,6 +91,26 @@ def cases(retriever: HybridRetriever, corpus_digest: str, medquad: Path, mediqa:
         if case.kind != "message" and dice.random() < 1 / 3
     ]
     return found + letters
+
+
+def consumers(retriever: HybridRetriever, mediqa: Path, liveqa: Path) -> tuple[list[str], list[str]]:
+    """Questions that people asked and the corpus answers: Alexa's of MEDIQA, and messages that name a topic.
+
+    A message that holds a question of LiveQA-Med, which is for reporting, is left out.
+    """
+    from eval import judged
+    from finetune.splits import normalise
+
+    alexa = [item.question for item in judged.mediqa(mediqa, "alexa") if judged.on_pages(item, retriever.index.pairs)]
+    kept_apart = [normalise(item.message) for item in judged.liveqa(liveqa)]
+    messages = []
+    for message in dict.fromkeys(item.message for item in judged.rqe(mediqa, "validation")):
+        flat = normalise(message)
+        if any(known and known in flat for known in kept_apart):
+            continue
+        if retriever.names_topic(message):
+            messages.append(message)
+    return alexa, messages
 
 
 def calibrate(found: list[Case], features: list[Features]) -> tuple[tuple[float, ...], float, dict[str, Any]]:

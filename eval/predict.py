@@ -276,33 +276,7 @@ class Run:
     @cached_property
     def _withheld(self) -> Pipeline:
         """The same over an index without any passage of a test topic."""
-        from index import build
-        from index.readers.report import ReadReport
-        from index.sources import Corpus
-        from rag.pipeline import Pipeline
-
-        profile = self.profile
-        # The splits' hash knows pairs by name; a corrected answer is another corpus with the same splits.
-        both = hashlib.sha256(f"{self.splits.hash} {self.corpus}".encode()).hexdigest()
-        folder = self.data / "eval" / f"index-withheld-{both[:12]}"
-        config = build.config_hash(profile.passages, profile.embedder, profile.index)
-        digest = f"{both} without test topics"
-        if not build.is_current(folder, digest, config):
-            pairs = self.pipeline.index.pairs
-            withheld = {self.splits.topic_of[pairs[row].id] for row in self.splits.rows(pairs, "test")}
-            kept = [pair for pair in pairs if self.splits.topic_of[pair.id] not in withheld]
-            corpus = Corpus(kept, digest, f"{self.pipeline.index.manifest.corpus_name}, no test topic", ReadReport())
-            build.build(
-                corpus,
-                folder,
-                profile.passages,
-                self.pipeline.retriever.embedder,
-                profile.index,
-                config=config,
-                embeddings=self.data / "cache" / "embeddings",
-                report=self.say,
-            )
-        return Pipeline.open(forced(profile), folder, self.data / "models")
+        return withheld(self.profile, self.pipeline, self.splits, "test", self.data, self.say)
 
     def _likelihoods(self, mode: Mode, regime: Regime) -> list[tuple[float, int]]:
         import torch
@@ -332,6 +306,37 @@ class Run:
             loss = cross_entropy(logits, torch.tensor(reference, device=logits.device), reduction="sum")
             found.append((float(loss), len(reference)))
         return found
+
+
+def withheld(profile: Profile, whole: Pipeline, splits: Splits, split: str, data: Path, say: Say) -> Pipeline:
+    """A pipeline over an index without any passage of the split's topics; built where it is not there yet."""
+    from index import build
+    from index.readers.report import ReadReport
+    from index.sources import Corpus
+    from rag.pipeline import Pipeline
+
+    index = whole.index
+    # The splits' hash knows pairs by name; a corrected answer is another corpus with the same splits.
+    both = hashlib.sha256(f"{splits.hash} {index.manifest.corpus_digest}".encode()).hexdigest()
+    folder = data / "eval" / f"index-withheld-{both[:12]}{'' if split == 'test' else f'-{split}'}"
+    config = build.config_hash(profile.passages, profile.embedder, profile.index)
+    digest = f"{both} without {split} topics"
+    if not build.is_current(folder, digest, config):
+        pairs = index.pairs
+        out = {splits.topic_of[pairs[row].id] for row in splits.rows(pairs, split)}  # type: ignore[arg-type]
+        kept = [pair for pair in pairs if splits.topic_of[pair.id] not in out]
+        corpus = Corpus(kept, digest, f"{index.manifest.corpus_name}, no {split} topic", ReadReport())
+        build.build(
+            corpus,
+            folder,
+            profile.passages,
+            whole.retriever.embedder,
+            profile.index,
+            config=config,
+            embeddings=data / "cache" / "embeddings",
+            report=say,
+        )
+    return Pipeline.open(forced(profile), folder, data / "models")
 
 
 def generator_identity(profile: Profile, models: Path) -> str:

@@ -63,7 +63,7 @@ class Names:
                 if not key or len(key) > MAX_NAME_WORDS or not _usable(name, key):
                     continue
                 rows[key][row] = None
-                if len(key) == 1 and (len(key[0]) <= 2 or key[0] in _ORDINARY):
+                if _cased(key):
                     acronyms.add(key)
         self._rows = {key: np.fromiter(found, np.int32, len(found)) for key, found in rows.items()}
         self._cased = acronyms
@@ -97,6 +97,38 @@ def _key(name: str) -> tuple[str, ...]:
 def theme(name: str) -> bool:
     """Whether a name says what is asked rather than what about, as the "side effects" of a page on drug reactions."""
     return _key(name) in _THEMES
+
+
+def other_name(question: str, pair: QAPair) -> str:
+    """The longest of the pair's synonyms that the question uses, where it does not use the pair's focus; else empty.
+
+    "What causes podagra?" asked of a page on gout: podagra.
+    """
+    raw = _WORD.findall(question)
+    words = [_stem(word.lower()) for word in raw]
+    if pair.focus and _places(_key(pair.focus), words):
+        return ""
+    best, most = "", 0
+    for name in pair.synonyms:
+        key = _key(name)
+        if len(key) <= most or not _usable(name, key):
+            continue
+        places = _places(key, words)
+        if _cased(key) and not any(raw[at].isupper() for at in places):
+            continue
+        if places:
+            best, most = name, len(key)
+    return best
+
+
+def _places(key: tuple[str, ...], words: Sequence[str]) -> list[int]:
+    """Where the words of a name stand in a row."""
+    return [at for at in range(len(words) - len(key) + 1) if key and tuple(words[at : at + len(key)]) == key]
+
+
+def _cased(key: tuple[str, ...]) -> bool:
+    """Whether a name is so short or everyday a word that it counts in capitals alone."""
+    return len(key) == 1 and (len(key[0]) <= 2 or key[0] in _ORDINARY)
 
 
 def _usable(name: str, key: tuple[str, ...]) -> bool:

@@ -3,7 +3,7 @@
     prompt = build(question, hits, generator.count_tokens, profile.prompt)
 
 The instruction never changes between questions, so the generator keeps its cache. Adapters are trained
-on exactly this text: change it only together with `PROMPT_VERSION`.
+on this text: change it only together with `PROMPT_VERSION`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from configs.schema import Prompt as Settings
 from index.sentences import spans
+from rag.names import other_name
 from rag.retrieval import Hit
 
-PROMPT_VERSION = 2
+PROMPT_VERSION = 3
 ABSTENTION = "The sources do not cover this question."
 SYSTEM = f"You answer health questions from numbered sources. If the sources do not answer it, write: {ABSTENTION}"
 REQUEST = "Quote the sentences of the sources that answer the question, with their numbers."
@@ -108,14 +109,24 @@ def _messages(question: str, sources: Sequence[tuple[Hit, str]]) -> list[BaseMes
     parts: list[str] = []
     before = ""
     for n, (hit, text) in enumerate(sources, 1):
-        parts.append(f"[{n}] {CONTINUED if hit.pair.id == before else _heading(hit)}\n{text}")
+        parts.append(f"[{n}] {CONTINUED if hit.pair.id == before else _heading(hit, question)}\n{text}")
         before = hit.pair.id
     return [SystemMessage(SYSTEM), HumanMessage("\n\n".join([*parts, f"Question: {question}\n{REQUEST}"]))]
 
 
-def _heading(hit: Hit) -> str:
-    """The question that the source answers: it says more than the page's title, which many sources share."""
-    text = " ".join(_plain(hit.pair.question or hit.pair.title).split())
+def _heading(hit: Hit, asked: str) -> str:
+    """The question that the source answers: it says more than the page's title, which many sources share.
+
+    Where the page's topic is asked for by another of its names, that name stands in it. Nothing else tells the
+    generator that the two are one: the fine-tuned 135M model refused 42 of 60 such questions, and refuses 4 so
+    (18 with both names, docs/log.md).
+    """
+    text = hit.pair.question or hit.pair.title
+    other = other_name(asked, hit.pair)
+    if other:
+        at = text.lower().find(hit.pair.focus.lower()) if hit.pair.focus else -1
+        text = f"{text[:at]}{other}{text[at + len(hit.pair.focus) :]}" if at >= 0 else f"{text} ({other})"
+    text = " ".join(_plain(text).split())
     return text if len(text) <= HEADING_CHARACTERS else text[:HEADING_CHARACTERS].rsplit(" ", 1)[0] + " ..."
 
 

@@ -125,11 +125,47 @@ def test_a_withheld_index_holds_no_passage_of_a_test_topic(place: Place, first: 
 
     whole = Index.open(place.folder / "data" / "index")
     splits = make(whole.pairs, whole.manifest.corpus_digest, 0)
-    (folder,) = (place.folder / "data" / "eval").glob("index-withheld-*")
+    (folder,) = [one for one in (place.folder / "data" / "eval").glob("index-withheld-*") if "-val" not in one.name]
     kept = {splits.topic_of[pair.id] for pair in Index.open(folder).pairs}
     asked = {splits.topic_of[whole.pairs[row].id] for row in splits.rows(whole.pairs, "test")}
     assert asked
     assert not kept & asked
+
+
+def test_decisions_are_on_validation_questions_with_and_without_their_source(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = place.folder / "decisions.jsonl"
+    command = place.command("eval", "decisions", "-n", "4", "--out", str(out))
+    done = run_room("eval", command[3:], {"MEDCITE_DATA": str(place.folder / "data")}, monkeypatch, capfd)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    from eval.calibrate import uncovered
+    from finetune.splits import make
+    from index.store import Index
+
+    whole = Index.open(place.folder / "data" / "index")
+    splits = make(whole.pairs, whole.manifest.corpus_digest, 0)
+    validation = {whole.pairs[row].question for row in splits.rows(whole.pairs, "validation")}
+    indexed = {one["question"]: one for one in found if one["covered"]}
+    withheld = {one["question"]: one for one in found if not one["covered"] and one["kind"] != "never covered"}
+    assert {one["question"] for one in found if one["kind"] == "own"} <= validation
+    assert indexed.keys() == withheld.keys()
+    assert sum(one["confidence"] for one in indexed.values()) > sum(one["confidence"] for one in withheld.values())
+    never = [one["question"] for one in found if one["kind"] == "never covered"]
+    assert never == [question for question, _ in uncovered("calibration")]
+    assert all(one["logp"] < 0 for one in found)
+    assert not any(one["abstains"] for one in found)  # a random model does not hit on the sentence
+    header, _, *rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in header.split("|")][2:-1] == [
+        "covered, short",
+        "own, indexed",
+        "reworded, indexed",
+        "own, withheld",
+        "reworded, withheld",
+        "never covered, nowhere",
+    ]
+    assert len({row.split("|", 2)[2] for row in rows}) == 1  # so the value changes nothing
 
 
 def test_a_second_run_generates_nothing_and_gives_the_same_figures(place: Place, first: dict[str, Any]) -> None:

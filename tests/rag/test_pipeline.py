@@ -123,6 +123,13 @@ def test_where_retrieval_is_sure_the_models_abstention_gives_way_to_the_sources(
     assert all(sentence.quoted for sentence in answer.sentences)
 
 
+def test_on_a_message_the_models_abstention_gives_way_to_the_sources(tmp_path: Path) -> None:
+    pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=1")
+    answer = pipeline.invoke("Gout. My father has gout in his big toe. What is gout?")
+    assert (answer.status, answer.fallback) == ("answered", True)
+    assert answer.confidence < 1
+
+
 def test_weak_retrieval_costs_no_generation(tmp_path: Path) -> None:
     pipeline, generator = make(tmp_path, "Paris.")
     answer = pipeline.invoke("Which locomotive won yesterday's chess championship in Peru?")

@@ -55,6 +55,20 @@ def test_the_instruction_comes_first_the_question_last_and_sources_are_numbered(
     assert not made.question_shortened
 
 
+def test_a_source_is_headed_by_the_name_that_the_question_uses() -> None:
+    base = hit(1, GOUT)
+    known = replace(base, pair=replace(base.pair, synonyms=("Podagra", "Gouty arthritis")))
+    elsewhere = replace(known, pair=replace(known.pair, question="What helps?"))
+
+    def heading(question: str, source: Hit) -> str:
+        return build(question, [source], count, Settings()).messages[-1].text.split("\n", 1)[0]
+
+    assert heading("What causes podagra?", known) == "[1] What is Podagra?"
+    assert heading("What causes podagra?", elsewhere) == "[1] What helps? (Podagra)"
+    assert heading("Is podagra gout?", known) == heading("What causes gout?", known) == "[1] What is Gout?"
+    assert heading("What causes podagra?", base) == "[1] What is Gout?"
+
+
 def test_passages_of_one_answer_stand_together_in_reading_order() -> None:
     def piece(row: int, ordinal: int, pair: str) -> Hit:
         base = hit(row, f"Piece {ordinal} of {pair}.")

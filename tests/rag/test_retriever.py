@@ -14,8 +14,8 @@ from configs.schema import IndexSettings, Passages, Retriever
 from index.build import build
 from index.corpus import QAPair
 from index.sources import STARTER, load_corpus
-from rag.names import Names
-from rag.question import MAX_WORDS, parts
+from rag.names import Names, other_name
+from rag.question import MAX_WORDS, SHORT_WORDS, parts, short
 from rag.retriever import HybridRetriever
 from tests import fakes
 
@@ -177,3 +177,23 @@ def test_names_in_a_question() -> None:
     assert rows("your health") == []
     assert rows("side effects of aspirin") == []
     assert Names(pairs, frozenset({"break-bone fever"})).find("break-bone") == []
+
+
+def test_the_other_name_by_which_a_page_is_asked_for() -> None:
+    dengue = page(0, "q", "a", "Dengue", ("Break-bone fever", "Bone fever", "DF", "Side Effects"))
+    assert other_name("What helps against break-bone fevers?", dengue) == "Break-bone fever"
+    assert other_name("what helps against bone fever", dengue) == "Bone fever"
+    assert other_name("Is break-bone fever the same as dengue?", dengue) == ""
+    assert other_name("What is yellow fever?", dengue) == ""
+    assert other_name("is DF bad", dengue) == "DF"
+    assert other_name("is df bad", dengue) == ""
+    assert other_name("side effects of aspirin", dengue) == ""
+    assert other_name("", dengue) == other_name("What is dengue?", page(1, "q", "a", "Dengue", ())) == ""
+    assert other_name("What is a stroke?", page(2, "q", "a", "", ("Stroke",))) == "Stroke"
+
+
+def test_a_short_question_is_one_sentence() -> None:
+    assert short("What is gout?")
+    assert short("Hello! What is gout? Thanks in advance.")
+    assert not short("Gout. My father has it. What can he eat?")
+    assert not short("What " + "very " * SHORT_WORDS + "old people eat?")

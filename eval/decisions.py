@@ -28,7 +28,7 @@ from rag.question import short
 if TYPE_CHECKING:
     from rag.pipeline import Pipeline
 
-LADDER = (0.5, 0.9, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 1.0)
+LADDER = (0.5, 0.9, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999, 1.0)
 """Values of `answering.model_abstains_below` that are tried."""
 Say = Callable[[str, int, int], None]
 

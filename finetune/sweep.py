@@ -148,7 +148,8 @@ def _plot(sweep: Sweep, rows: Sequence[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(3.2 * len(sweep.factors), 3.2), layout="constrained")
     panels = figure.subplots(1, len(sweep.factors), squeeze=False, sharey=True)[0]
     reference = {field: values[0] for field, values in sweep.factors.items()}
-    for panel, (field, values) in zip(panels, sweep.factors.items(), strict=True):
+    for panel, (field, given) in zip(panels, sweep.factors.items(), strict=True):
+        values = sorted(given) if all(type(value) in (int, float) for value in given) else list(given)
         for row in rows:
             others = all(row["values"][name] == reference[name] for name in reference if name != field)
             if "loss" in row and (sweep.how == "grid" or others):

@@ -23,9 +23,12 @@ from configs import entry
 from configs.errors import UserError
 from configs.schema import Answering, Profile
 from rag.pipeline import heeded
+from rag.prompt import ABSTENTION
 from rag.question import short
 
 if TYPE_CHECKING:
+    from finetune.splits import Split, Splits
+    from rag.generators.transformers import TransformersChat
     from rag.pipeline import Pipeline
 
 LADDER = (0.5, 0.9, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999, 1.0)
@@ -54,34 +57,91 @@ class Decision:
 
 def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, say: Say) -> list[Decision]:
     """The decisions on (kind, question) pairs, as the chat's own model takes them, greedy."""
-    import torch
-
     from rag import prompt
-    from rag.prompt import ABSTENTION
 
     chat = pipeline.generator
-    model, tokenizer = chat.loaded.model, chat.loaded.tokenizer
-    said = tokenizer(ABSTENTION, add_special_tokens=False)["input_ids"]
+    step = f"deciding, {'indexed' if covered else 'withheld'}"
     found = []
     for done, (kind, question) in enumerate(asked):
-        say(f"deciding, {'indexed' if covered else 'withheld'}", done, len(asked))
+        say(step, done, len(asked))
         retrieval = pipeline.retriever.retrieve(question)
         abstains, logp = True, 0.0
         if retrieval.hits:
             built = prompt.build(question, retrieval.hits, chat.count_tokens, pipeline.profile.prompt)
-            ids = chat.encode(built.messages, True)
-            given = torch.tensor([ids + said], device=model.device)
-            with torch.inference_mode():
-                rows = model(given, logits_to_keep=len(said) + 1).logits[0, :-1].float().log_softmax(-1)
-            words = torch.tensor(said, device=rows.device)
-            abstains = bool((rows.argmax(-1) == words).all())
-            logp = float(rows.gather(1, words[:, None]).sum())
+            abstains, logp = _abstention(chat, chat.encode(built.messages, True))
         found.append(Decision(kind, question, covered, retrieval.confidence, abstains, logp))
-    say(f"deciding, {'indexed' if covered else 'withheld'}", len(asked), len(asked))
+    say(step, len(asked), len(asked))
     return found
 
 
-def measure(profile: Profile, data: Path, split: str, n: int, judged: Path | None, say: Say) -> list[Decision]:
+def _abstention(chat: TransformersChat, ids: list[int]) -> tuple[bool, float]:
+    """Whether the abstention is what greedy decoding writes after a prompt, and its log-probability."""
+    import torch
+
+    said = chat.loaded.tokenizer(ABSTENTION, add_special_tokens=False)["input_ids"]
+    given = torch.tensor([ids + said], device=chat.loaded.model.device)
+    with torch.inference_mode():
+        rows = chat.loaded.model(given, logits_to_keep=len(said) + 1).logits[0, :-1].float().log_softmax(-1)
+    words = torch.tensor(said, device=rows.device)
+    return bool((rows.argmax(-1) == words).all()), float(rows.gather(1, words[:, None]).sum())
+
+
+def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[str, Any]:
+    """Shares on which the model abstains, of `n` prompts made as for training, with and without the right passage.
+
+    They are harder than retrieval's own: 30% of the questions are reworded, of 30% of the prompts the sources
+    shuffled, and where retrieval misses the right passage it is put in last. Prompts of 224 to 448 tokens.
+    """
+    from configs.recipes import Data
+    from eval.stats import share
+    from finetune import corpus as corpora
+    from finetune import data as examples
+    from index.readers.report import ReadReport
+    from index.sources import Corpus
+
+    pipeline, splits = _opened(profile, data)
+    manifest = pipeline.index.manifest
+    corpus = Corpus(list(pipeline.index.pairs), manifest.corpus_digest, manifest.corpus_name, ReadReport())
+    retriever = corpora.retriever_over(profile, corpus, splits, split, corpora.Work(data), say)
+    chat = pipeline.generator
+    found: dict[str, Any] = {}
+    for kind in ("grounded", "uncovered"):
+        shares = {"closed": 0.0, "grounded": 0.0, "uncovered": 0.0, kind: 1.0}
+        settings = Data(**shares, max_prompt_tokens=448, max_tokens=2048)  # type: ignore[arg-type]
+        prompts, _ = examples.make(
+            corpus.pairs,
+            splits,
+            split,
+            settings,
+            chat.loaded.template(True),
+            retriever,
+            sources=profile.prompt.sources,
+            seed=5,
+            limit=n,
+        )
+        decided = []
+        for done, one in enumerate(prompts):
+            say(f"made prompts, {kind}", done, len(prompts))
+            decided.append(_abstention(chat, one.prompt_ids)[0])
+        found["covered" if kind == "grounded" else kind] = share(decided)
+    return found
+
+
+def _opened(profile: Profile, data: Path) -> tuple[Pipeline, Splits]:
+    """The pipeline and the splits that its adapter was trained on."""
+    from eval import predict
+    from finetune.splits import make
+    from rag.pipeline import Pipeline
+
+    if not profile.generator.adapter:
+        raise UserError("there is no adapter whose decisions could be measured; train one (make finetune)")
+    pipeline = Pipeline.open(predict.forced(profile), data / "index", data / "models")
+    splits = make(pipeline.index.pairs, pipeline.index.manifest.corpus_digest)
+    predict.same_splits(profile.generator.adapter, splits)
+    return pipeline, splits
+
+
+def measure(profile: Profile, data: Path, split: Split, n: int, judged: Path | None, say: Say) -> list[Decision]:
     """The decisions on `n` questions of each kind, source indexed and withheld, and on the uncovered ones.
 
     `judged` is a folder with mediqa2019/ and liveqa-med/, looked at for validation alone.
@@ -89,20 +149,14 @@ def measure(profile: Profile, data: Path, split: str, n: int, judged: Path | Non
     """
     from eval import predict, topics
     from eval.calibrate import consumers, uncovered
-    from finetune.splits import make
-    from rag.pipeline import Pipeline
 
-    if not profile.generator.adapter:
-        raise UserError("there is no adapter whose decisions could be measured; train one (make finetune)")
-    pipeline = Pipeline.open(predict.forced(profile), data / "index", data / "models")
+    pipeline, splits = _opened(profile, data)
     index = pipeline.index
-    splits = make(index.pairs, index.manifest.corpus_digest)
-    predict.same_splits(profile.generator.adapter, splits)
     rows = predict.chosen(index.pairs, splits, split, n, 0)
     if not rows:
         raise UserError(f"the {split} split has no questions; index a larger corpus")
     asked = [("own", index.pairs[row].question) for row in rows]
-    others = topics.reworded(index.pairs, splits.rows(index.pairs, split), n)  # type: ignore[arg-type]
+    others = topics.reworded(index.pairs, splits.rows(index.pairs, split), n)
     asked += [("reworded", item.question) for item in others]
     people: list[tuple[str, str]] = []
     if judged and split == "validation":
@@ -146,6 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", choices=("validation", "test"), default="validation", help="choose on validation")
     parser.add_argument("--judged", type=Path, metavar="FOLDER", help="with mediqa2019/ and liveqa-med/ (default: "
                         "where the variable MEDQUAD's file is, if they are there)")  # fmt: skip
+    parser.add_argument("--made", action="store_true", help="on prompts made as for training, right passage in or out")
     parser.add_argument("--out", type=Path, metavar="FILE", help="every decision, as JSON lines")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     entry.add_arguments(parser)
@@ -155,6 +210,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from index.progress import shown
 
     profile = entry.load_for(args, adapter=True)
+    if args.made:
+        return _made(profile, args)
     judged = args.judged
     if judged is None and os.environ.get("MEDQUAD"):
         beside = Path(os.environ["MEDQUAD"]).parent
@@ -175,4 +232,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         cells = [f"{row[name]['share']:.3f} ({row[name]['low']:.3f} to {row[name]['high']:.3f})" for name in names]
         print(f"| {row['below']:g} | " + " | ".join(cells) + " |")
     print("n: " + ", ".join(f"{name} {rows[0][name]['n']}" for name in names))
+    return 0
+
+
+def _made(profile: Profile, args: argparse.Namespace) -> int:
+    from index.progress import shown
+
+    with shown() as say:
+        found = made(profile, entry.data_folder(), args.split, args.n, say)
+    if args.json:
+        json.dump(found, sys.stdout, indent=2)
+        print()
+    else:
+        for name, row in found.items():
+            print(f"{name:10} abstains {row['share']:.3f} ({row['low']:.3f} to {row['high']:.3f}) n={row['n']}")
     return 0

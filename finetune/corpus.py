@@ -131,7 +131,7 @@ def _make_examples(
     for name, limit in limits.items():
         retriever = None
         if recipe.data.grounded or recipe.data.uncovered:
-            retriever = _retriever(profile, corpus, splits, name, work, say)
+            retriever = retriever_over(profile, corpus, splits, name, work, say)
         made, report = data.make(
             corpus.pairs,
             splits,
@@ -162,7 +162,9 @@ def _make_examples(
         raise
 
 
-def _retriever(profile: Profile, corpus: Corpus, splits: Splits, name: Split, work: Work, say: Say) -> PassagesOfPairs:
+def retriever_over(
+    profile: Profile, corpus: Corpus, splits: Splits, name: Split, work: Work, say: Say
+) -> PassagesOfPairs:
     """A retriever over an index that holds the pairs of that split and no others."""
     from index import build
     from index.embedder import Embedder

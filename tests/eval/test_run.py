@@ -168,6 +168,17 @@ def test_decisions_are_on_validation_questions_with_and_without_their_source(
     assert len({row.split("|", 2)[2] for row in rows}) == 1  # so the value changes nothing
 
 
+def test_decisions_on_made_prompts_are_shares_of_what_was_made(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = place.command("eval", "decisions", "--made", "--json", "-n", "6")
+    done = run_room("eval", command[3:], {"MEDCITE_DATA": str(place.folder / "data")}, monkeypatch, capfd)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found.keys() == {"covered", "uncovered"}
+    assert all(0 < row["n"] <= 6 and row["share"] == 0 for row in found.values())
+
+
 def test_a_second_run_generates_nothing_and_gives_the_same_figures(place: Place, first: dict[str, Any]) -> None:
     drafts = place.drafts
     for folder in (place.folder / "data" / "eval" / "predictions").iterdir():

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
+from configs.errors import UserError
 from rag.generators.transformers import TransformersChat
 
 T = TypeVar("T")
@@ -44,6 +45,12 @@ class Batched:
     def __init__(
         self, chat: TransformersChat, cache: Path | None = None, identity: str = "", rows: int | None = None
     ) -> None:
+        """Raises UserError for a generator with a repetition penalty, which `eval/rows.py` does not know."""
+        if chat.section.repetition_penalty != 1:
+            raise UserError(
+                f"generator.repetition_penalty is {chat.section.repetition_penalty:g}: the evaluation decodes greedily "
+                "without one; evaluate with --set generator.repetition_penalty=1"
+            )
         self.chat = chat
         self.rows = rows
         self.identity = identity

@@ -136,8 +136,14 @@ def qrels(medquad: Path) -> dict[int, Judged]:
     for line in _inner(medquad, ".txt").decode("utf-8").splitlines():
         if not line.strip():
             continue
-        number, grade, answer = line.split()
-        value = int(grade.partition("-")[0])
+        try:
+            number, grade, answer = line.split()
+            value, _ = int(grade.partition("-")[0]), int(number)
+        except ValueError:
+            raise UserError(
+                f"{medquad}: the judgements hold {line.strip()[:60]!r}, which is not "
+                "'question grade-name answer'; get MedQuAD again"
+            ) from None
         high, low = grades[int(number)].get(answer, (value, value))
         grades[int(number)][answer] = (max(high, value), min(low, value))
     return {number: Judged(number, found) for number, found in sorted(grades.items())}

@@ -35,6 +35,12 @@ def test_repeated_judgements_keep_both_grades(tmp_path: Path) -> None:
     assert judged.answerable(found, highest=False) == []
 
 
+@pytest.mark.parametrize("line", ["1 GARD_0000001_Sec1.txt", "one 2-Related A_1_Sec1.txt", "1 x-Related A_1_Sec1.txt"])
+def test_a_judgement_that_cannot_be_read_is_named(tmp_path: Path, line: str) -> None:
+    with pytest.raises(UserError, match=f"m.zip: the judgements hold '{line}'"):
+        judged.qrels(archive(tmp_path / "m.zip", f"1 2-Related A_1_Sec1.txt\n{line}\n"))
+
+
 def test_judged_texts(tmp_path: Path) -> None:
     row = 'AnswerID,Answer\nA_1_Sec1.txt,"Question: Q ?\nURL: https://x\nAnswer: Take care: rest."\n'
     assert judged.judged_texts(archive(tmp_path / "m.zip", "", row)) == {"A_1_Sec1.txt": "Take care: rest."}

@@ -207,6 +207,7 @@ def test_a_second_run_generates_nothing_and_gives_the_same_figures(place: Place,
         (("--judged", "nowhere"), "nowhere"),
         (("--regimes", ","), "name at least one"),
         (("--into-card",), "is no finished adapter"),
+        (("--set", "generator.repetition_penalty=1.2"), "generator.repetition_penalty is 1.2"),
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(

@@ -48,11 +48,13 @@ class Decision:
     """Whether the model's likeliest words are the abstention."""
     logp: float
     """Natural log of the probability of the whole abstention sentence."""
+    named: bool = False
+    """Whether the question holds the whole name of a page that the model was shown."""
 
     def declined(self, settings: Answering, abstain_below: float) -> bool:
         """Whether the reader gets an abstention, from retrieval (confidence under `abstain_below`) or the model."""
         unsure = self.confidence < abstain_below
-        return unsure or (self.abstains and heeded(self.question, self.confidence, settings))
+        return unsure or (self.abstains and heeded(self.question, self.named, self.confidence, settings))
 
 
 def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, say: Say) -> list[Decision]:
@@ -65,11 +67,12 @@ def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, 
     for done, (kind, question) in enumerate(asked):
         say(step, done, len(asked))
         retrieval = pipeline.retriever.retrieve(question)
-        abstains, logp = True, 0.0
+        abstains, logp, named = True, 0.0, False
         if retrieval.hits:
             built = prompt.build(question, retrieval.hits, chat.count_tokens, pipeline.profile.prompt)
             abstains, logp = _abstention(chat, chat.encode(built.messages, True))
-        found.append(Decision(kind, question, covered, retrieval.confidence, abstains, logp))
+            named = pipeline.retriever.names_page(question, built.sources)
+        found.append(Decision(kind, question, covered, retrieval.confidence, abstains, logp, named))
     say(step, len(asked), len(asked))
     return found
 

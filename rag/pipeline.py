@@ -181,14 +181,15 @@ def clean(question: str) -> str:
     return text
 
 
-def heeded(question: str, confidence: float, settings: Answering) -> bool:
+def heeded(question: str, named: bool, confidence: float, settings: Answering) -> bool:
     """Whether the model's own abstention stands; else the sources that retrieval found are quoted.
 
-    It has learnt to judge short questions. Of 50 consumers' messages that name a topic of the corpus the fine-tuned
-    135M model refused 49 (docs/log.md), so on those it is not asked: retrieval's confidence, which is calibrated
-    on messages too, decides alone.
+    `named`: whether the question holds the whole name of a page that the model was shown. It has learnt to judge
+    short questions in MedQuAD's words about topics that are there or not. Where the page is named, or somebody writes
+    a letter, the fine-tuned 135M model refuses nearly everything (docs/log.md), so there it is not asked:
+    retrieval's confidence, which is calibrated on such questions too, decides alone.
     """
-    return short(question) and confidence < settings.model_abstains_below
+    return short(question) and not named and confidence < settings.model_abstains_below
 
 
 def source(n: int, hit: Hit) -> Source:
@@ -233,6 +234,7 @@ class _Run:
             self.settings = self.settings.model_copy(update={"strict": options.strict})
         self.started = time.perf_counter()
         self.times = Timings()
+        self.shown: tuple[Hit, ...] = ()
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> Iterator[Answer]:
@@ -259,8 +261,9 @@ class _Run:
         built = prompt.build(
             self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
         )
-        shown = {hit.row for hit in built.sources}
-        ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in shown))
+        self.shown = built.sources
+        rows = {hit.row for hit in built.sources}
+        ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
         # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
         whole = {hit.row: hit for hit in retrieval.hits}
         sources = tuple(source(n, whole[hit.row]) for n, hit in enumerate(ordered, 1))
@@ -295,7 +298,8 @@ class _Run:
             self._update(draft=_showable(tail, texts))
             yield self.answer
         if draft.strip().startswith(ABSTENTION) and sources:
-            if heeded(self.question, self.answer.confidence, self.settings):
+            named = self.pipeline.retriever.names_page(self.question, self.shown)
+            if heeded(self.question, named, self.answer.confidence, self.settings):
                 yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="")
             else:
                 self._update(fallback=True)

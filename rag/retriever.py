@@ -13,7 +13,7 @@ questions kept apart for it: see docs/log.md.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,6 +110,11 @@ class HybridRetriever(BaseRetriever):
             if len(found.words) > 1 or self._state.weight(found.words[0]) > RARE:
                 return True
         return False
+
+    def names_page(self, question: str, hits: Sequence[Hit]) -> bool:
+        """Whether a whole name, focus or synonym, of one of these hits' pages stands in the question."""
+        shown = {int(self._state.pair_of[hit.row]) for hit in hits}
+        return any(not shown.isdisjoint(found.pairs.tolist()) for found in self._state.names.find(question))
 
     @property
     def fingerprint(self) -> str:

@@ -33,19 +33,22 @@ def test_the_probability_is_that_of_writing_the_abstention_next(tmp_path: Path) 
     assert found.logp == pytest.approx(total, abs=1e-3)
     assert found.abstains is greedy
     assert found.covered
+    assert found.named
     assert 0 < found.confidence < 1
 
 
 def test_who_declines() -> None:
     settings = Answering(model_abstains_below=0.9)
 
-    def declined(question: str, confidence: float, abstains: bool) -> bool:
-        return Decision("own", question, True, confidence, abstains, -1.0).declined(settings, 0.5)
+    def declined(question: str, confidence: float, abstains: bool, named: bool = False) -> bool:
+        return Decision("own", question, True, confidence, abstains, -1.0, named).declined(settings, 0.5)
 
     assert declined("What is gout?", 0.4, False)
     assert not declined("What is gout?", 0.6, False)
     assert declined("What is gout?", 0.6, True)
     assert not declined("What is gout?", 0.9, True)
+    assert not declined("What is gout?", 0.6, True, named=True)
+    assert declined("What is gout?", 0.4, True, named=True)
     message = "Gout. My father has it. What can he eat?"
     assert not declined(message, 0.6, True)
     assert declined(message, 0.4, True)

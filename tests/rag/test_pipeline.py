@@ -110,13 +110,21 @@ def test_a_mostly_unsupported_draft_gives_way_too(tmp_path: Path) -> None:
 
 def test_the_models_own_abstention_is_one(tmp_path: Path) -> None:
     pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=1")
-    answer = pipeline.invoke("What is gout?")
+    answer = pipeline.invoke("What is a form of arthritis caused by uric acid crystals?")
     assert (answer.status, answer.notice, answer.sentences) == ("abstained", ABSTENTION, ())
+    assert answer.confidence > 0.3
+
+
+def test_a_page_that_the_question_names_is_quoted_whatever_the_model_says(tmp_path: Path) -> None:
+    pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=1")
+    answer = pipeline.invoke("What is gout?")
+    assert (answer.status, answer.fallback) == ("answered", True)
+    assert all(sentence.quoted for sentence in answer.sentences)
 
 
 def test_where_retrieval_is_sure_the_models_abstention_gives_way_to_the_sources(tmp_path: Path) -> None:
     pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=0")
-    answer = pipeline.invoke("What is gout?")
+    answer = pipeline.invoke("What is a form of arthritis caused by uric acid crystals?")
     assert answer.status == "answered"
     assert answer.fallback
     assert answer.sentences
@@ -125,7 +133,7 @@ def test_where_retrieval_is_sure_the_models_abstention_gives_way_to_the_sources(
 
 def test_on_a_message_the_models_abstention_gives_way_to_the_sources(tmp_path: Path) -> None:
     pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=1")
-    answer = pipeline.invoke("Gout. My father has gout in his big toe. What is gout?")
+    answer = pipeline.invoke("My toe hurts. What is a form of arthritis caused by uric acid crystals?")
     assert (answer.status, answer.fallback) == ("answered", True)
     assert answer.confidence < 1
 

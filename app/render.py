@@ -144,7 +144,10 @@ def notes(answer: Answer) -> list[str]:
             "choose a way of answering that reads the sources to have citations."
         )
     if answer.fallback:
-        result.append("The model wrote no answer that its sources support, so the sources are quoted instead.")
+        result.append(
+            "The model wrote no answer that its sources support, so the sources are quoted instead. "
+            "They may not answer your question."
+        )
     return result
 
 

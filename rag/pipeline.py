@@ -235,6 +235,7 @@ class _Run:
         self.started = time.perf_counter()
         self.times = Timings()
         self.shown: tuple[Hit, ...] = ()
+        self.nearest: tuple[str, ...] = ()
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> Iterator[Answer]:
@@ -261,7 +262,7 @@ class _Run:
         built = prompt.build(
             self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
         )
-        self.shown = built.sources
+        self.shown, self.nearest = built.sources, retrieval.nearest
         rows = {hit.row for hit in built.sources}
         ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
         # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
@@ -300,7 +301,7 @@ class _Run:
         if draft.strip().startswith(ABSTENTION) and sources:
             named = self.pipeline.retriever.names_page(self.question, self.shown)
             if heeded(self.question, named, self.answer.confidence, self.settings):
-                yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="")
+                yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="", nearest=self.nearest)
             else:
                 self._update(fallback=True)
                 yield self._quote(sources)

@@ -113,6 +113,7 @@ def test_the_models_own_abstention_is_one(tmp_path: Path) -> None:
     answer = pipeline.invoke("What is a form of arthritis caused by uric acid crystals?")
     assert (answer.status, answer.notice, answer.sentences) == ("abstained", ABSTENTION, ())
     assert answer.confidence > 0.3
+    assert answer.nearest[0] == "Gout"
 
 
 def test_a_page_that_the_question_names_is_quoted_whatever_the_model_says(tmp_path: Path) -> None:

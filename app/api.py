@@ -2,29 +2,33 @@
 
     curl -s localhost:7860/api/ask -H 'content-type: application/json' -d '{"question": "What is gout?"}'
 
-The body of an answer is `rag.answer.Answer`. Mistakes in a request give 422 with one line in `detail`.
+The body of an answer is `rag.answer.Answer`. Mistakes in a request give 422 with one line in `detail`; where too many
+questions wait already, it is 429 with `Retry-After` in seconds.
 """
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
-from app.engine import Engine, Failed, Unavailable, check, one_line
+from app.engine import Busy, Engine, Failed, Job, Unavailable, check, one_line
 from configs.errors import UserError
 from configs.schema import Mode
 from rag.answer import Answer
 
 LOAD_SECONDS = 60.0
 """How long a request waits for the model to be loaded."""
+
+LOOK_SECONDS = 1.0
+"""How often a request that waits looks whether its asker is still there."""
 
 
 class Ask(BaseModel):
@@ -61,30 +65,47 @@ class SearchResult(BaseModel):
 
 
 class Health(BaseModel):
-    """`state` is loading, ready or failed."""
+    """`state` is loading, ready, stuck (the generator writes nothing) or failed; the last two come with status 503."""
 
     state: str
     detail: str
     modes: list[str]
+    answering: bool = False
+    waiting: int = Field(0, description="questions that wait for their turn")
 
 
 def install(app: FastAPI, engine: Engine) -> None:
     """Add the routes under /api and the one-line form of errors."""
     router = APIRouter(prefix="/api")
 
+    async def asked(body: Ask) -> AsyncIterator[Job | UserError]:
+        """The question in the engine's line for as long as the request lasts, or what is wrong with it."""
+        try:
+            job = engine.submit(**body.model_dump())
+        except Busy:
+            raise
+        except UserError as error:
+            yield error
+            return
+        try:
+            yield job
+        finally:
+            # The request is over, however it ended. Nothing is awaited here: that, too, could be cancelled.
+            job.abandon()
+
     @router.post("/ask", response_model=Answer)
-    async def ask(body: Ask, request: Request) -> Any:
+    async def ask(request: Request, job: Any = Depends(asked)) -> Any:  # noqa: B008 - how FastAPI is told
         last: Answer | None = None
-        async for last in _snapshots(engine, body, request):  # noqa: B007 - the last one is the answer
+        async for last in _snapshots(job, request):  # noqa: B007 - the last one is the answer
             pass
         # None: the asker has gone, and nobody reads this.
         return last if last is not None else JSONResponse({"detail": "stopped"}, 499)
 
     @router.post("/ask/stream", response_class=EventSourceResponse)
-    async def stream(body: Ask, request: Request) -> AsyncIterator[ServerSentEvent]:
+    async def stream(request: Request, job: Any = Depends(asked)) -> AsyncIterator[ServerSentEvent]:  # noqa: B008
         # A mistake known before the first byte is sent as an event too: the status is already on its way.
         try:
-            async for snapshot in _snapshots(engine, body, request):
+            async for snapshot in _snapshots(job, request):
                 yield ServerSentEvent(data=snapshot, event="answer")
         except UserError as error:
             yield ServerSentEvent(data={"detail": one_line(error)}, event="error")
@@ -112,9 +133,13 @@ def install(app: FastAPI, engine: Engine) -> None:
         return SearchResult(question=text, confidence=found.confidence, nearest=found.nearest, hits=hits)
 
     @router.get("/health")
-    def health() -> Health:
-        modes = list(engine.pipeline().modes) if engine.state == "ready" else []
-        return Health(state=engine.state, detail=engine.detail, modes=modes)
+    def health(response: Response) -> Health:
+        state = engine.state
+        modes = list(engine.pipeline().modes) if engine.loaded else []
+        response.status_code = 503 if state in ("failed", "stuck") else 200
+        return Health(
+            state=state, detail=engine.detail, modes=modes, answering=engine.answering, waiting=engine.waiting
+        )
 
     @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     def nothing(path: str) -> JSONResponse:
@@ -125,20 +150,27 @@ def install(app: FastAPI, engine: Engine) -> None:
     app.add_exception_handler(UserError, _mistake)
 
 
-async def _snapshots(engine: Engine, body: Ask, request: Request) -> AsyncIterator[Answer]:
-    """The answer's snapshots; ends, and ends the generation, when the asker goes away."""
-    stop = threading.Event()
-    options = body.model_dump(exclude={"question"})
-    steps = engine.ask(body.question, stop, **options)
-    try:
-        while (step := await run_in_threadpool(next, steps, None)) is not None:
-            if isinstance(step, Answer):
-                yield step
-            if await request.is_disconnected():
-                return
-    finally:
-        stop.set()
-        await run_in_threadpool(steps.close)  # type: ignore[attr-defined]
+async def _snapshots(job: Job | UserError, request: Request) -> AsyncIterator[Answer]:
+    """The answer's snapshots, the newest whenever there is one; ends when the asker goes away."""
+    if isinstance(job, UserError):
+        raise job
+    loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the server, and its loop, have ended
+            loop.call_soon_threadsafe(changed.set)
+
+    job.wake = wake
+    while not job.done:
+        snapshot = job.take()
+        if snapshot is not None:
+            yield snapshot
+            continue
+        with suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), LOOK_SECONDS)
+        changed.clear()
+        if await request.is_disconnected():
+            return
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -152,4 +184,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _mistake(request: Request, error: Exception) -> JSONResponse:
     status = 503 if isinstance(error, Unavailable) else 500 if isinstance(error, Failed) else 422
-    return JSONResponse({"detail": one_line(error)}, status)
+    headers = None
+    if isinstance(error, Busy):
+        status, headers = 429, {"Retry-After": str(error.retry_after)}
+    return JSONResponse({"detail": one_line(error)}, status, headers)

@@ -208,6 +208,7 @@ def state_line(engine: Engine) -> str:
     words = {
         "loading": "Loading the model. You can ask already; the answer follows.",
         "ready": "Ready",
+        "stuck": f"Not answering now: {engine.detail}",
         "failed": f"Not able to answer: {engine.detail}",
     }[engine.state]
     if engine.state == "ready":
@@ -224,7 +225,7 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
     chat = Chat(engine, history)
 
     def modes() -> list[tuple[str, str]]:
-        names = engine.pipeline().modes if engine.state == "ready" else (default_mode,)
+        names = engine.pipeline().modes if engine.loaded else (default_mode,)
         return [(render.MODE_WORDS.get(name, name), name) for name in names]
 
     def opened(conversation: object) -> tuple[str, str, str, str]:
@@ -233,7 +234,7 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
     def tick() -> tuple[Any, ...]:
         if engine.state == "loading":
             return gr.skip(), gr.skip(), gr.skip()
-        update = gr.update(choices=modes()) if engine.state == "ready" else gr.skip()
+        update = gr.update(choices=modes()) if engine.loaded else gr.skip()
         return state_line(engine), update, gr.Timer(active=False)
 
     def ask(

@@ -79,10 +79,10 @@ class Comparison:
         unasked = ""
         try:
             # While the model loads, its modes are not known; `base` is always there, and is asked first.
-            ready = self.engine.state == "ready"
+            ready = self.engine.loaded
             columns = list(planned(self.engine.pipeline().modes if ready else ("finetuned+rag",)))
             for place in range(3):
-                if place == 1 and not ready and self.engine.state == "ready":
+                if place == 1 and not ready and self.engine.loaded:
                     columns[1:] = planned(self.engine.pipeline().modes)[1:]
                     yield _three(columns), 2
                 if columns[place].stage == "absent":

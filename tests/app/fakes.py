@@ -235,6 +235,14 @@ class FakePipeline:
         yield final
 
 
+def ended(pipeline: FakePipeline, seconds: float = 2.0) -> None:
+    """Wait until no stream of the pipeline is open."""
+    ends = time.monotonic() + seconds
+    while pipeline.running and time.monotonic() < ends:
+        time.sleep(0.002)
+    assert pipeline.running == 0
+
+
 def main() -> None:
     """Serve the page on the stand-in."""
     from app import server

@@ -53,6 +53,7 @@ class Found(BaseModel):
     url: str
     score: float
     demonstration: bool
+    doses_left_out: int = Field(0, description="sentences with doses that `text` does not show")
 
 
 class SearchResult(BaseModel):
@@ -115,21 +116,12 @@ def install(app: FastAPI, engine: Engine) -> None:
         q: Annotated[str, Query(description="the question")],
         k: Annotated[int, Query(ge=1, le=50)] = 5,
     ) -> SearchResult:
+        from rag.pipeline import source
+
         text = check(q)
         found = engine.pipeline(LOAD_SECONDS).retriever.retrieve(text, k)
-        hits = [
-            Found(
-                n=n,
-                title=hit.pair.title,
-                question=hit.pair.question,
-                text=hit.passage.text,
-                institute=hit.pair.institute,
-                url=hit.pair.url,
-                score=hit.score,
-                demonstration=hit.pair.demonstration,
-            )
-            for n, hit in enumerate(found.hits, 1)
-        ]
+        sources = [source(n, hit, text) for n, hit in enumerate(found.hits, 1)]
+        hits = [Found(**item.model_dump(include=set(Found.model_fields))) for item in sources]
         return SearchResult(question=text, confidence=found.confidence, nearest=found.nearest, hits=hits)
 
     @router.get("/health")

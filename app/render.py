@@ -105,7 +105,7 @@ def status(answer: Answer, live: bool) -> str:
     else:
         words = f"Answered from {cited} of {plural(len(answer.sources), 'source')}"
     parts = [f'<span class="mc-state mc-state-{answer.status}">{escape(words)}</span>']
-    if answer.sources and answer.status != "abstained":
+    if answer.sources and answer.status == "answered":
         level = answer.confidence_words
         why = CONFIDENCE_WORDS.get(level, "")
         parts.append(f'<span class="mc-confidence mc-confidence-{escape(level)}">Confidence: {escape(level)}')
@@ -222,7 +222,9 @@ def sources(answer: Answer, key: str) -> str:
     for title, group, name in (("Cited", cited, "cited"), ("Also found, not cited", other, "other")):
         if not group:
             continue
-        if not answer.complete and name == "other" and not cited:
+        if answer.status == "emergency":
+            title = "Pages on this, to read once help is on its way"
+        elif not answer.complete and name == "other" and not cited:
             title = "Found"
         parts.append(f'<h3>{title}</h3><ul class="mc-{name}">')
         parts += [source_item(item, key, opened=bool(cited) and item is cited[0]) for item in group]
@@ -233,6 +235,9 @@ def sources(answer: Answer, key: str) -> str:
 def source_item(source: Source, key: str, *, opened: bool = False) -> str:
     """One source: number, title and institute; the passage with its supporting parts marked; the page's link."""
     anchor = f"{key}-s{source.n}"
+    if not source.text:
+        title = f'<p class="mc-title">{escape(source.title)}</p>'
+        return f'<li class="mc-source" id="{anchor}">{title}{"".join(links(source))}</li>'
     institute = f'<span class="mc-institute">{escape(source.institute)}</span>' if source.institute else ""
     demo = f'<span class="mc-demo mc-demo-small">{escape(DEMONSTRATION)}</span>' if source.demonstration else ""
     parts = [
@@ -240,10 +245,18 @@ def source_item(source: Source, key: str, *, opened: bool = False) -> str:
         f'<summary><span class="mc-n">[{source.n}]</span><span class="mc-head">',
         f'<span class="mc-title">{escape(source.title)}</span>{institute}{demo}</span></summary>',
         f'<p class="mc-page-question">{escape(source.question)}</p>',
-        f'<blockquote class="mc-passage">{highlighted(source.text, source.highlights)}</blockquote></details>',
+        f'<blockquote class="mc-passage">{highlighted(source.text, source.highlights)}</blockquote>',
+        f'<p class="mc-left-out">{escape(left_out(source))}</p>' if source.doses_left_out else "",
+        "</details>",
         "".join(links(source)),
     ]
     return "".join([*parts, "</li>"])
+
+
+def left_out(source: Source) -> str:
+    """Why sentences of a passage are missing."""
+    held = "A sentence that holds a dose is" if source.doses_left_out == 1 else "Sentences that hold doses are"
+    return f"{held} left out here, because the question does not name this page. The page itself has the whole text."
 
 
 def links(source: Source) -> Iterable[str]:

@@ -125,6 +125,10 @@ def render(answer: Answer) -> str:
             lines.append(f"  [{item.n}] {item.title}: {item.question}  {item.institute}")
             lines.append(f"      {item.url or 'no address'}" + (f"  ({DEMONSTRATION})" if item.demonstration else ""))
         parts.append("\n".join(lines))
+    elif answer.status == "emergency" and answer.sources:
+        lines = ["Pages on this, to read once help is on its way"]
+        lines += [f"  {item.title}  {item.url or 'no address'}" for item in answer.sources]
+        parts.append("\n".join(lines))
     seconds = answer.timings.total_ms / 1000
     parts.append(f"{answer.status}; confidence: {answer.confidence_words}; {answer.mode}; {seconds:.1f} s")
     parts.append(answer.disclaimer)

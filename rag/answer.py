@@ -34,7 +34,7 @@ class Source(BaseModel):
     pair_id: str
     title: str
     question: str = Field(description="the question that this source's page answers")
-    text: str
+    text: str = Field(description="the passage; empty under an emergency notice, where only the page is named")
     institute: str = ""
     url: str = ""
     urls: tuple[str, ...] = ()
@@ -42,6 +42,9 @@ class Source(BaseModel):
     demonstration: bool = False
     used: bool = Field(False, description="whether a sentence of the answer cites it")
     highlights: tuple[Span, ...] = Field((), description="the parts of `text` that support the answer")
+    doses_left_out: int = Field(
+        0, ge=0, description="sentences with doses that `text` does not show, since the question does not name the page"
+    )
 
 
 class Sentence(BaseModel):

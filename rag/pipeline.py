@@ -30,7 +30,9 @@ from rag import prompt, quote
 from rag.alarm import Alarm
 from rag.answer import Answer, Sentence, Source, Timings
 from rag.attribution import attribute
+from rag.doses import withhold
 from rag.guard import red_flag, unsourced_doses
+from rag.names import names_it
 from rag.prompt import ABSTENTION
 from rag.question import short
 from rag.retrieval import Hit, Retrieval
@@ -192,16 +194,23 @@ def heeded(question: str, named: bool, confidence: float, settings: Answering) -
     return short(question) and not named and confidence < settings.model_abstains_below
 
 
-def source(n: int, hit: Hit) -> Source:
-    """A retrieved passage as the reader sees it, under number `n`."""
+def source(n: int, hit: Hit, question: str) -> Source:
+    """A retrieved passage as the reader sees it, under number `n`; without doses where `question` does not name it."""
     lead_in = hit.passage.lead_in
+    text = f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text
+    text, left_out = (text, 0) if names_it(question, hit.pair) else withhold(text)
+    return page(n, hit).model_copy(update={"text": text, "doses_left_out": left_out})
+
+
+def page(n: int, hit: Hit) -> Source:
+    """A retrieved page by its name and address alone."""
     return Source(
         n=n,
         passage_id=hit.passage.id,
         pair_id=hit.pair.id,
         title=hit.pair.title,
         question=hit.pair.question,
-        text=f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text,
+        text="",
         institute=hit.pair.institute,
         url=hit.pair.url,
         urls=hit.pair.urls,
@@ -255,8 +264,11 @@ class _Run:
         if not retrieval.hits or retrieval.confidence < self.pipeline.profile.retriever.abstain_below:
             yield self._abstain(retrieval)
             return
-        if self.mode == "extractive" or notice:
-            sources = tuple(source(n, hit) for n, hit in enumerate(retrieval.hits, 1))
+        if notice:
+            yield self._finish(sources=self._pages(retrieval.hits))
+            return
+        if self.mode == "extractive":
+            sources = tuple(source(n, hit, self.question) for n, hit in enumerate(retrieval.hits, 1))
             yield self._quote(sources)
             return
         built = prompt.build(
@@ -267,7 +279,7 @@ class _Run:
         ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
         # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
         whole = {hit.row: hit for hit in retrieval.hits}
-        sources = tuple(source(n, whole[hit.row]) for n, hit in enumerate(ordered, 1))
+        sources = tuple(source(n, whole[hit.row], self.question) for n, hit in enumerate(ordered, 1))
         self._update(sources=sources)
         yield self.answer
         yield from self._generated(built.messages, sources)
@@ -328,6 +340,12 @@ class _Run:
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
         return self._finish(sentences=sentences, sources=quote.highlights(sentences, sources), draft="")
+
+    def _pages(self, hits: Sequence[Hit]) -> tuple[Source, ...]:
+        """Under an emergency notice nothing is quoted: the pages that the question names, by name and address."""
+        named = [hit for hit in hits if names_it(self.question, hit.pair)]
+        pages = {hit.pair.url or hit.pair.title: hit for hit in reversed(named)}
+        return tuple(page(n, hit) for n, hit in enumerate(reversed(pages.values()), 1))
 
     def _abstain(self, retrieval: Retrieval) -> Answer:
         if self.answer.status == "emergency":

@@ -4,13 +4,13 @@
     without_marks("mild [4,5] in children.")     ->  "mild in children."
 
 `rag/facts.py` compares such a number with its like alone. `Source` and `Sentence` hold no square-bracketed number
-of a text's own, so that an `[n]` behind a sentence is always medcite's. `python -m pytest tests/rag/test_references.py` runs it.
+of a text's own, so that an `[n]` behind a sentence is always medcite's.
+`python -m pytest tests/rag/test_references.py` runs it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -58,11 +58,11 @@ _LABELS = {
 }  # fmt: skip
 _LABEL = {word: kind for kind, words in _LABELS.items() for word in words.split()}
 _DOTTED = frozenset(listed("p pp eq eqs"))
-_NAMED = re.compile(
-    rf"(?<!\w)(?P<label>{'|'.join(sorted(_LABEL, key=len, reverse=True))})(?P<gap>\.?\s?(?:nos?\.\s?)?#?)"
-    rf"(?P<list>\d+(?:\.\d+)*(?:{_SEPARATOR}\d+(?:\.\d+)*)*)(?![\d.,]*\d)(?!{_COUNTED})",
+_LABEL_BEFORE = re.compile(
+    rf"(?<!\w)(?P<label>{'|'.join(sorted(_LABEL, key=len, reverse=True))})(?P<gap>\.?\s?(?:nos?\.\s?)?#?)$",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(rf"\d+(?:\.\d+)*(?:{_SEPARATOR}\d+(?:\.\d+)*)*(?![\d.,]*\d)(?!{_COUNTED})", re.IGNORECASE)
 _MONTHS = listed("January February March April May June July August September October November December")
 _MONTHS += listed("Jan Feb Mar Apr Jun Jul Aug Sept Sep Oct Nov Dec Spring Summer Autumn Fall Winter")
 _MONTHS += listed("In Since Born Until From Before After About Circa Year Years")
@@ -72,12 +72,13 @@ _AUTHORS = (
 )
 _SEGMENT = rf"(?:(?:see|e\.g\.|cf\.),?\s+)?{_AUTHORS},?\s+{_YEAR}[a-z]?(?:,\s*{_YEAR}[a-z]?)*(?::\s?\d+(?:[-–]\d+)?)?"
 _CITED = re.compile(rf"[\[(]{_SEGMENT}(?:;\s*{_SEGMENT})*[\])]")
-_PLACES = re.compile(
-    rf"\bet al\.?,?\s*\(?{_YEAR}\)?"
-    rf"|\b{_YEAR}(?:\s+[A-Z][a-z]{{2,8}}\.?(?:\s\d{{1,2}})?)?;\s?\d+(?:\s?\(\d+\))?:\s?e?\d+(?:[-–]\d+)?"
-    r"|\b(?:PMID|PMCID|ISBN|ISSN)\s?:?\s*\d[\d-]*|\bdoi\s?:\s*\S+",
-    re.IGNORECASE,
+_ET_AL = re.compile(rf"\bet al\.?,?\s*\(?{_YEAR}\)?", re.IGNORECASE)
+_LISTED = re.compile(
+    rf"\b{_YEAR}(?:\s+[A-Z][a-z]{{2,8}}\.?(?:\s\d{{1,2}})?)?;\s?\d+(?:\s?\(\d+\))?:\s?e?\d+(?:[-–]\d+)?"
+    r"|\b(?:PMID|PMCID|ISBN|ISSN)\s?:?\s*\d[\d-]*|\b(?:doi|DOI)\s?:\s*\S+"
 )
+_YEARS = re.compile(_YEAR)
+_DIGITS = re.compile(r"\d+")
 _GLUED = re.compile(
     r"(?<!approx\.)(?:(?<=[a-z]{3}\.)|(?<=[a-z]\)\.)|(?<=[a-z]\.[\"”’\])])|(?<=[a-z]{4},))"
     rf"(?P<list>[1-9]\d?(?:[,–-]\d{{1,2}})*)(?=\s|$)(?!{_COUNTED})"
@@ -101,19 +102,29 @@ def references(text: str) -> tuple[Reference, ...]:
     A bracketed number with a unit behind it counts ("[10] mg", "two (2) tablets"), and so does one that repeats the
     word before it ("five (5)"), one with a comma for thousands ("(2,300)") and one inside a name ("[18]F", "8(9)-ene").
     """
-    if not any(character.isdigit() for character in text):
+    digits = [match.start() for match in _DIGITS.finditer(text)]
+    if not digits:
         return ()
     text = flatten(text)
+    # Patterns are tried only where a character of theirs is: this runs on every passage that is compared.
     found = [
         Reference(match.start(), match.end(), "reference")
-        for pattern in (_SQUARE, _ROUND)
+        for pattern, opens in ((_SQUARE, "[【［"), (_ROUND, "("))
+        if any(bracket in text for bracket in opens)
         for match in pattern.finditer(text)
         if not _counts(text, match)
     ]
-    found += [Reference(*match.span("list"), "reference") for match in _GLUED.finditer(text)]
-    found += [Reference(*match.span(), "reference") for match in _RAISED.finditer(text)]
-    found += [Reference(*match.span(), "citation") for match in (*_CITED.finditer(text), *_PLACES.finditer(text))]
-    found += list(_named(text))
+    if "^" in text or "<" in text:
+        found += [Reference(*match.span(), "reference") for match in _RAISED.finditer(text)]
+    if _YEARS.search(text):
+        found += [Reference(*match.span(), "citation") for match in (*_CITED.finditer(text), *_ET_AL.finditer(text))]
+    if ":" in text or "I" in text:
+        found += [Reference(*match.span(), "citation") for match in _LISTED.finditer(text)]
+    for start in digits:
+        if glued := _GLUED.match(text, start):
+            found.append(Reference(*glued.span(), "reference"))
+        elif named := _named(text, start):
+            found.append(named)
     apart: list[Reference] = []
     for item in sorted(found, key=lambda item: (item.start, -item.end)):
         if not apart or item.start >= apart[-1].end:
@@ -121,14 +132,17 @@ def references(text: str) -> tuple[Reference, ...]:
     return tuple(apart)
 
 
-def _named(text: str) -> Iterator[Reference]:
-    for match in _NAMED.finditer(text):
-        label = match["label"].lower()
-        # "p 5" and "eq 5" are no abbreviations; FIG4 is a gene; a tidal volume is an amount.
-        short = label in _DOTTED and "." not in match["gap"]
-        small = _LABEL[label] == "volume" and match["label"].islower() and "." not in match["gap"]
-        if not short and not small and (match["gap"] or label == "reference"):
-            yield Reference(*match.span(), _LABEL[label])
+def _named(text: str, number: int) -> Reference | None:
+    """What the number that starts there is the number of: "Figure 3", "pages 3 and 4"; None if of nothing."""
+    found = _LABEL_BEFORE.search(text[max(0, number - 20) : number])
+    if not found:
+        return None
+    label, gap = found["label"].lower(), found["gap"]
+    # "p 5" and "eq 5" are no abbreviations; FIG4 is a gene; a tidal volume is an amount.
+    if "." not in gap and (not gap or label in _DOTTED or (found["label"] == "volume")):
+        return None
+    numbers = _NUMBERED.match(text, number)
+    return Reference(number - len(found.group()), numbers.end(), _LABEL[label]) if numbers else None
 
 
 def _counts(text: str, match: re.Match[str]) -> bool:

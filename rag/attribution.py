@@ -20,7 +20,7 @@ from index.sentences import spans
 from rag.answer import Sentence, Source
 from rag.facts import has_content
 from rag.guard import unsourced_doses
-from rag.references import references, words_of
+from rag.references import references, without_marks, words_of
 from rag.support import LIST_MARK, Evidence
 from rag.words import Token, plain, tokens
 
@@ -210,6 +210,7 @@ def _pieces(draft: str, numbers: set[int], held: Sequence[str]) -> list[_Piece]:
         if opening and opening.end() < len(body):
             body = body[opening.end() :]
             body = body[:1].upper() + body[1:]
+        body = without_marks(body)
         words = words_of(body)
         if words:
             pieces.append(_Piece(body, before, mark.group() if mark else "", said, words))

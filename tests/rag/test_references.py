@@ -182,6 +182,11 @@ def test_a_mark_copied_from_the_prompt_is_noise() -> None:
     assert "(2)" in kept[0].text
 
 
+def test_a_mark_of_many_digits_in_a_draft_is_no_number_of_it() -> None:
+    (sentence,) = attribute("Often mild.[2483] Croup is a swelling in children.", (source(1, CROUP),), Answering())[-1:]
+    assert "2483" not in sentence.text + sentence.note
+
+
 def pipeline(folder: Path, says: str) -> Pipeline:
     pairs = [
         QAPair(id="croup", question="How is croup treated [8]?", answer=CROUP, focus="Croup", url="https://example.org/c"),

@@ -155,10 +155,11 @@ def test_a_fragment_without_a_content_word_is_dropped(draft: str) -> None:
 @pytest.mark.parametrize(
     "draft",
     [
-        "Croup swells the voice box in young children until the age of 5 years.",
-        "A barking cough is typical of croup for 12 or 13 days.",
-        "Most children with croup are well again soon, after 4 days.",
-        "Most children with croup are well again soon, as 2009 people saw.",
+        "Up to the age of 5, in young children, croup is a swelling around the voice box.",
+        "In young children of 5 years, croup is a swelling around the voice box.",
+        "Typical, for 12 to 13 of them, is a barking cough.",
+        "After 4 most children are well again soon.",
+        "In 2009 most children were well again soon.",
         "There are 5.",
     ],
 )

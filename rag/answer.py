@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from configs.schema import Mode
+from rag.references import without_marks
 
 Status = Literal["answered", "abstained", "emergency"]
 
@@ -15,6 +16,10 @@ DISCLAIMER = (
 )
 ATTRIBUTION = "Answers from MedQuAD (Ben Abacha & Demner-Fushman, 2019), CC BY 4.0."
 DEMONSTRATION = "Demonstration text, not from NIH."
+
+
+Unmarked = Annotated[str, AfterValidator(without_marks)]
+"""Text without numbers in square brackets: `[n]` is medcite's own citation, never a passage's or a model's."""
 
 
 class Span(BaseModel):
@@ -32,9 +37,12 @@ class Source(BaseModel):
     n: int = Field(ge=1)
     passage_id: str
     pair_id: str
-    title: str
-    question: str = Field(description="the question that this source's page answers")
-    text: str = Field(description="the passage; empty under an emergency notice, where only the page is named")
+    title: Unmarked
+    question: Unmarked = Field(description="the question that this source's page answers")
+    text: Unmarked = Field(
+        description="the passage, without reference marks of its own; "
+        "empty under an emergency notice, where only the page is named"
+    )
     institute: str = ""
     url: str = ""
     urls: tuple[str, ...] = ()
@@ -51,7 +59,7 @@ class Sentence(BaseModel):
     """One sentence of the answer and what it rests on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    text: str = Field(description="without citation marks")
+    text: Unmarked = Field(description="without citation marks")
     citations: tuple[int, ...] = Field((), description="source numbers, best first")
     support: float = Field(0.0, ge=0, le=1)
     supported: bool = False
@@ -94,7 +102,7 @@ class Answer(BaseModel):
     timings: Timings = Timings()
     disclaimer: str = DISCLAIMER
     complete: bool = True
-    draft: str = ""
+    draft: Unmarked = ""
 
     @property
     def text(self) -> str:

@@ -29,12 +29,13 @@ from index.store import Index
 from rag import prompt, quote
 from rag.alarm import Alarm
 from rag.answer import Answer, Sentence, Source, Timings
-from rag.attribution import attribute
+from rag.attribution import attribute, unmarked
 from rag.doses import withhold
 from rag.guard import red_flag, unsourced_doses
 from rag.names import names_it
 from rag.prompt import ABSTENTION
 from rag.question import short
+from rag.references import without_marks
 from rag.retrieval import Hit, Retrieval
 from rag.retriever import HybridRetriever
 
@@ -224,8 +225,9 @@ _OPEN_NUMBER = re.compile(r"\d[\d.,/–-]*\s*\S*\s*$")
 
 
 def _showable(tail: str, texts: list[str]) -> str:
-    """The unfinished sentence as far as it may be shown: a dose shows only once a source is known to hold it."""
-    settled = _OPEN_NUMBER.sub("", tail)
+    """The unfinished sentence as far as it may be shown: no number of a source that the model wrote, and a dose only
+    once a source is known to hold it."""
+    settled = without_marks(unmarked(_OPEN_NUMBER.sub("", tail)))
     return "" if unsourced_doses(settled, texts) else settled
 
 

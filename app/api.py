@@ -8,7 +8,8 @@ The body of an answer is `rag.answer.Answer`. Mistakes in a request give 422 wit
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -21,6 +22,8 @@ from starlette.concurrency import run_in_threadpool
 from app.engine import Engine, Failed, Unavailable, check, one_line
 from configs.errors import UserError
 from configs.schema import Mode
+from index import identity
+from index.identity import Part
 from rag.answer import Answer
 
 LOAD_SECONDS = 60.0
@@ -60,12 +63,31 @@ class SearchResult(BaseModel):
     hits: list[Found]
 
 
+class CorpusPart(BaseModel):
+    """One source of the corpus; `pairs` is null where the index does not say, `license` empty if not known."""
+
+    name: str
+    kind: str = Field(description="medquad, starter or own")
+    pairs: int | None
+    attribution: str
+    license: str
+
+
+class Corpus(BaseModel):
+    """What the answers are made from; all of it is empty while that is not known."""
+
+    description: str = Field(description="what the program does, naming where its answers come from")
+    attribution: str
+    sources: list[CorpusPart]
+
+
 class Health(BaseModel):
     """`state` is loading, ready or failed."""
 
     state: str
     detail: str
     modes: list[str]
+    corpus: Corpus
 
 
 def install(app: FastAPI, engine: Engine) -> None:
@@ -114,7 +136,7 @@ def install(app: FastAPI, engine: Engine) -> None:
     @router.get("/health")
     def health() -> Health:
         modes = list(engine.pipeline().modes) if engine.state == "ready" else []
-        return Health(state=engine.state, detail=engine.detail, modes=modes)
+        return Health(state=engine.state, detail=engine.detail, modes=modes, corpus=described(engine.corpus))
 
     @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     def nothing(path: str) -> JSONResponse:
@@ -123,6 +145,15 @@ def install(app: FastAPI, engine: Engine) -> None:
     app.include_router(router)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UserError, _mistake)
+
+
+def described(parts: Sequence[Part]) -> Corpus:
+    """A corpus's parts as the API gives them."""
+    return Corpus(
+        description=identity.purpose(parts),
+        attribution=identity.attribution(parts),
+        sources=[CorpusPart(**asdict(part)) for part in parts],
+    )
 
 
 async def _snapshots(engine: Engine, body: Ask, request: Request) -> AsyncIterator[Answer]:

@@ -15,6 +15,7 @@ from contextlib import closing
 from typing import Any, Protocol
 
 from configs.errors import UserError
+from index.identity import Part
 from rag.answer import Answer
 
 MAX_QUESTION_BYTES = 102_400
@@ -98,8 +99,10 @@ class Engine:
     `state` is "loading", "ready" or "failed"; `detail` says the last two in one line.
     """
 
-    def __init__(self, load: Callable[[], PipelineLike]) -> None:
+    def __init__(self, load: Callable[[], PipelineLike], corpus: Sequence[Part] = ()) -> None:
+        """`corpus` is what the index is known to hold before it is loaded."""
         self._load = load
+        self._corpus = tuple(corpus)
         self._pipeline: PipelineLike | None = None
         self._loaded = threading.Event()
         self._turn = threading.Lock()
@@ -115,6 +118,11 @@ class Engine:
         if not self._loaded.is_set():
             return "loading"
         return "ready" if self._pipeline else "failed"
+
+    @property
+    def corpus(self) -> tuple[Part, ...]:
+        """What the answers are made from: the loaded index's corpus, before that what was known; else nothing."""
+        return tuple(self._pipeline.index.manifest.parts) if self._pipeline else self._corpus
 
     def start(self) -> None:
         """Begin loading; returns at once."""

@@ -126,7 +126,7 @@ def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, ch
         )
     _say(f"{folder}: {index.manifest.pairs:,} pairs in {index.manifest.passages:,} passages")
     if chosen.named:
-        _say(f"It holds {identity.named(index.manifest.parts)} from now on, until another corpus is named.")
+        _say(f"Commands that name no corpus take {identity.named(index.manifest.parts)} from now on.")
     if corpus.demonstration:
         _say(
             "Part of this index is demonstration text, not from NIH."

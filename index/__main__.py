@@ -95,7 +95,7 @@ def _build(args: argparse.Namespace) -> None:
         return
     digest = sources.digest(chosen.spec, profile.cleaning)
     if not args.force and build.is_current(folder, digest, config):
-        store.remember(folder, sources.absolute(chosen.spec), chosen.named)
+        store.remember(folder, sources.absolute(chosen.spec), chosen.named, choice.known(chosen, manifest))
         manifest, _ = store.read_manifest(folder)
         words = choice.kept(manifest, os.environ.get("MEDQUAD")) if manifest.named else ""
         _say(f"{folder}: up to date" + (f" with {words}" if words else ""))

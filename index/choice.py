@@ -128,6 +128,14 @@ def kept(manifest: Manifest, medquad: str | None) -> str:
     return f"{identity.counted(manifest.parts)}, the corpus that was named ({REPLACE}{also})"
 
 
+def known(chosen: Choice, manifest: Manifest | None) -> tuple[identity.Part, ...]:
+    """What an older index is, where nobody named its corpus: MedQuAD, whatever its file is called, or the starter."""
+    if chosen.named or manifest is None:
+        return ()
+    kind: identity.Kind = "starter" if chosen.spec == (sources.STARTER,) else "medquad"
+    return (identity.part(kind, "", manifest.pairs),)
+
+
 def differs(corpus: sources.Corpus, manifest: Manifest | None) -> str:
     """What to say where a command reads another corpus than the index holds; empty where it does not."""
     if manifest is None or manifest.corpus_digest == corpus.digest:

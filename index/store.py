@@ -244,11 +244,15 @@ def publish(folder: Path, place: Path, manifest: Manifest) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def remember(folder: Path, spec: Sequence[str], named: bool) -> None:
-    """Change where the manifest in use says its corpus is read from: the same files, under other paths."""
+def remember(folder: Path, spec: Sequence[str], named: bool, parts: Sequence[identity.Part] = ()) -> None:
+    """Change where the manifest in use says its corpus is read from: the same files, under other paths.
+
+    `parts` is what an older index's corpus is known to be; a manifest that says so itself keeps its own word.
+    """
     manifest, place = read_manifest(folder)
-    if (manifest.spec, manifest.named) != (list(spec), named):
-        changed = replace(manifest, spec=list(spec), named=named)
+    rows = manifest.sources or [asdict(one) for one in parts]
+    changed = replace(manifest, spec=list(spec), named=named, sources=rows)
+    if changed != manifest:
         try:
             _write_whole(place / MANIFEST, json.dumps(asdict(changed), indent=2) + "\n")
         except OSError as error:

@@ -168,8 +168,10 @@ def test_an_older_index_of_medquad_follows_the_variable(command: Command, folder
     command("build", MEDQUAD=str(other))
     forget(folder)
     first = in_use(folder)
+    assert [one.kind for one in held(folder).parts] == ["own"], "all that the name archive tells"
     assert "up to date" in command("build", MEDQUAD=str(other)).stderr
     assert in_use(folder) == first
+    assert [one.kind for one in held(folder).parts] == ["medquad"]
 
 
 def test_a_file_that_moved_is_found_under_its_new_path(command: Command, folder: Path, table: Path) -> None:

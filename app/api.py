@@ -9,8 +9,9 @@ questions wait already, it is 429 with `Retry-After` in seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
@@ -22,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.engine import Busy, Engine, Failed, Job, Unavailable, check, one_line
 from configs.errors import UserError
 from configs.schema import Mode
+from index import identity
+from index.identity import Part
 from rag.answer import Answer
 
 LOAD_SECONDS = 60.0
@@ -65,12 +68,31 @@ class SearchResult(BaseModel):
     hits: list[Found]
 
 
+class CorpusPart(BaseModel):
+    """One source of the corpus; `pairs` is null where the index does not say, `license` empty if not known."""
+
+    name: str
+    kind: str = Field(description="medquad, starter or own")
+    pairs: int | None
+    attribution: str
+    license: str
+
+
+class Corpus(BaseModel):
+    """What the answers are made from; all of it is empty while that is not known."""
+
+    description: str = Field(description="what the program does, naming where its answers come from")
+    attribution: str
+    sources: list[CorpusPart]
+
+
 class Health(BaseModel):
     """`state` is loading, ready, stuck (the generator writes nothing) or failed; the last two come with status 503."""
 
     state: str
     detail: str
     modes: list[str]
+    corpus: Corpus
     answering: bool = False
     waiting: int = Field(0, description="questions that wait for their turn")
 
@@ -130,7 +152,12 @@ def install(app: FastAPI, engine: Engine) -> None:
         modes = list(engine.pipeline().modes) if engine.loaded else []
         response.status_code = 503 if state in ("failed", "stuck") else 200
         return Health(
-            state=state, detail=engine.detail, modes=modes, answering=engine.answering, waiting=engine.waiting
+            state=state,
+            detail=engine.detail,
+            modes=modes,
+            corpus=described(engine.corpus),
+            answering=engine.answering,
+            waiting=engine.waiting,
         )
 
     @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
@@ -140,6 +167,15 @@ def install(app: FastAPI, engine: Engine) -> None:
     app.include_router(router)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UserError, _mistake)
+
+
+def described(parts: Sequence[Part]) -> Corpus:
+    """A corpus's parts as the API gives them."""
+    return Corpus(
+        description=identity.purpose(parts),
+        attribution=identity.attribution(parts),
+        sources=[CorpusPart(**asdict(part)) for part in parts],
+    )
 
 
 async def _snapshots(job: Job | UserError, request: Request) -> AsyncIterator[Answer]:

@@ -20,6 +20,7 @@ from math import ceil
 from typing import Any, Protocol
 
 from configs.errors import UserError
+from index.identity import Part
 from rag.answer import Answer
 
 MAX_QUESTION_BYTES = 102_400
@@ -209,8 +210,10 @@ class Engine:
     `state` is "loading", "ready", "stuck" or "failed"; `detail` says in one line what is known of it.
     """
 
-    def __init__(self, load: Callable[[], PipelineLike]) -> None:
+    def __init__(self, load: Callable[[], PipelineLike], corpus: Sequence[Part] = ()) -> None:
+        """`corpus` is what the index is known to hold before it is loaded."""
         self._load = load
+        self._corpus = tuple(corpus)
         self._pipeline: PipelineLike | None = None
         self._loaded = threading.Event()
         self._line: deque[Job] = deque()
@@ -261,6 +264,11 @@ class Engine:
     def _silent(self) -> float:
         """Seconds since the generation under way last gave anything; 0 where there is none."""
         return time.monotonic() - self._moved if self._current is not None else 0.0
+
+    @property
+    def corpus(self) -> tuple[Part, ...]:
+        """What the answers are made from: the loaded index's corpus, before that what was known; else nothing."""
+        return tuple(self._pipeline.index.manifest.parts) if self._pipeline else self._corpus
 
     def start(self) -> None:
         """Begin loading; returns at once."""

@@ -12,6 +12,7 @@ from html import escape
 from urllib.parse import urlsplit
 
 from app.history import Turn
+from index.corpus import repeats
 from rag.answer import DEMONSTRATION, Answer, Sentence, Source, Span
 
 MODE_WORDS = {
@@ -123,7 +124,10 @@ def abstention(answer: Answer) -> str:
     ]
     if answer.nearest:
         parts.append('<p class="mc-nearest-title">Nearest topics:</p><ul class="mc-nearest">')
-        parts += [f"<li>{ask_button(f'What is {topic}?', topic)}</li>" for topic in answer.nearest]
+        asks = answer.nearest_questions
+        if len(asks) != len(answer.nearest):  # kept by an earlier version, which had the titles alone
+            asks = tuple(topic if topic.rstrip().endswith("?") else f"What is {topic}?" for topic in answer.nearest)
+        parts += [f"<li>{ask_button(*both)}</li>" for both in zip(asks, answer.nearest, strict=True)]
         parts.append("</ul>")
     return "".join([*parts, "</div>"])
 
@@ -244,7 +248,7 @@ def source_item(source: Source, key: str, *, opened: bool = False) -> str:
         f'<li class="mc-source" id="{anchor}"><details data-id="{anchor}"{" data-first" if opened else ""}>',
         f'<summary><span class="mc-n">[{source.n}]</span><span class="mc-head">',
         f'<span class="mc-title">{escape(source.title)}</span>{institute}{demo}</span></summary>',
-        f'<p class="mc-page-question">{escape(source.question)}</p>',
+        "" if repeats(source.title, source.question) else f'<p class="mc-page-question">{escape(source.question)}</p>',
         f'<blockquote class="mc-passage">{highlighted(source.text, source.highlights)}</blockquote>',
         f'<p class="mc-left-out">{escape(left_out(source))}</p>' if source.doses_left_out else "",
         "</details>",

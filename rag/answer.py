@@ -14,7 +14,6 @@ Status = Literal["answered", "abstained", "emergency"]
 DISCLAIMER = (
     "This is information from the sources shown, not medical advice. Ask a health professional about your own case."
 )
-ATTRIBUTION = "Answers from MedQuAD (Ben Abacha & Demner-Fushman, 2019), CC BY 4.0."
 DEMONSTRATION = "Demonstration text, not from NIH."
 
 
@@ -94,6 +93,7 @@ class Answer(BaseModel):
     sources: tuple[Source, ...] = ()
     notice: str = Field("", description="the emergency notice or the abstention sentence; shown first")
     nearest: tuple[str, ...] = Field((), description="on abstention: the nearest topics")
+    nearest_questions: tuple[str, ...] = Field((), description="on abstention: the question to ask for each of them")
     confidence: float = Field(0.0, ge=0, le=1)
     fallback: bool = Field(False, description="too little of the draft was supported: the sources are quoted instead")
     truncated: bool = Field(False, description="the generator reached its token limit")

@@ -231,6 +231,11 @@ def _showable(tail: str, texts: list[str]) -> str:
     return "" if unsourced_doses(settled, texts) else settled
 
 
+def _nearest(retrieval: Retrieval) -> dict[str, tuple[str, ...]]:
+    """What an abstention says of the nearest topics."""
+    return {"nearest": retrieval.nearest, "nearest_questions": retrieval.nearest_questions}
+
+
 class _Run:
     """One question on its way; its state, so that `Pipeline` stays free of it."""
 
@@ -246,7 +251,7 @@ class _Run:
         self.started = time.perf_counter()
         self.times = Timings()
         self.shown: tuple[Hit, ...] = ()
-        self.nearest: tuple[str, ...] = ()
+        self.nearest: dict[str, tuple[str, ...]] = {}
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> Iterator[Answer]:
@@ -276,7 +281,7 @@ class _Run:
         built = prompt.build(
             self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
         )
-        self.shown, self.nearest = built.sources, retrieval.nearest
+        self.shown, self.nearest = built.sources, _nearest(retrieval)
         rows = {hit.row for hit in built.sources}
         ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
         # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
@@ -315,7 +320,7 @@ class _Run:
         if draft.strip().startswith(ABSTENTION) and sources:
             named = self.pipeline.retriever.names_page(self.question, self.shown)
             if heeded(self.question, named, self.answer.confidence, self.settings):
-                yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="", nearest=self.nearest)
+                yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="", **self.nearest)
             else:
                 self._update(fallback=True)
                 yield self._quote(sources)
@@ -352,7 +357,7 @@ class _Run:
     def _abstain(self, retrieval: Retrieval) -> Answer:
         if self.answer.status == "emergency":
             return self._finish()
-        return self._finish(status="abstained", notice=ABSTENTION, nearest=retrieval.nearest)
+        return self._finish(status="abstained", notice=ABSTENTION, **_nearest(retrieval))
 
     def _count(self, chunk: BaseMessage) -> None:
         usage = getattr(chunk, "usage_metadata", None)

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from configs.errors import UserError, run
+from index import identity
 from index.corpus import QAPair
+from index.identity import Part
 from index.passages import Passage
 from rag.answer import Answer, Sentence, Source, Span, Timings
 from rag.retrieval import Hit, Retrieval
@@ -170,11 +172,12 @@ def hostile() -> Answer:
 class FakePipeline:
     """Answers by a word in the question. `opened` and `closed` count streams, so that a stop can be checked."""
 
-    def __init__(self, delay: float = 0.0, demo: bool = False) -> None:
+    def __init__(self, delay: float = 0.0, demo: bool = False, corpus: tuple[Part, ...] = ()) -> None:
         self.delay = delay
         self.demo = demo
         self.modes = ("base+rag", "extractive", "base")
-        self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42, demonstration=42 if demo else 0))
+        parts = corpus or (identity.part("starter" if demo else "medquad", "", 42),)
+        self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42, demonstration=42 if demo else 0, parts=parts))
         self.retriever = self
         self.profile = SimpleNamespace()
         self.opened = self.closed = self.running = self.most = 0

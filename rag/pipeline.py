@@ -200,18 +200,19 @@ def source(n: int, hit: Hit, question: str) -> Source:
     lead_in = hit.passage.lead_in
     text = f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text
     text, left_out = (text, 0) if names_it(question, hit.pair) else withhold(text)
-    return page(n, hit).model_copy(update={"text": text, "doses_left_out": left_out})
+    return page(n, hit, text, left_out)
 
 
-def page(n: int, hit: Hit) -> Source:
-    """A retrieved page by its name and address alone."""
+def page(n: int, hit: Hit, text: str = "", left_out: int = 0) -> Source:
+    """A retrieved page by its name and address, with what is shown of its passage."""
     return Source(
         n=n,
         passage_id=hit.passage.id,
         pair_id=hit.pair.id,
         title=hit.pair.title,
         question=hit.pair.question,
-        text="",
+        text=text,
+        doses_left_out=left_out,
         institute=hit.pair.institute,
         url=hit.pair.url,
         urls=hit.pair.urls,

@@ -180,7 +180,7 @@ def clean_pairs(pairs: Iterable[QAPair], settings: Cleaning, report: ReadReport)
     for pair in pairs:
         question, answer = clean_question(pair.question), clean_answer(pair.answer)
         if not (_has_words(question) and _has_words(answer)):
-            report.empty += 1
+            report.drop_empty(pair.id, f"no words in its {'answer' if _has_words(question) else 'question'}")
             continue
         words = len(answer.split())
         if words < settings.min_answer_words:

@@ -23,6 +23,8 @@ MAX_RATIO = 100
 """Unpacked over packed size, for anything over `RATIO_FROM`. Text seldom passes 20; deflate can reach 1,032."""
 RATIO_FROM = 2**20
 MAX_ENTRIES = 200_000
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+"""How the names of tables end."""
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -104,6 +106,9 @@ def xml_files(path: Path, report: ReadReport) -> Iterator[tuple[PurePosixPath, b
             names = zip_names(archive, ".xml")
             if not names:
                 raise UserError(f"{path} holds no XML file: MedQuAD's zip was expected; unpack other corpora first")
+            for suffix in TABLES:
+                for name in zip_names(archive, suffix):
+                    report.pass_over(name, "this archive is read as MedQuAD's XML: unpack it and name the file")
             for name in names:
                 report.files += 1
                 try:

@@ -1,7 +1,8 @@
 """Column maps: which columns of a table are the question, the answer and their provenance.
 
 A map is a TOML file (`configs/maps/NAME.toml`, or a user's own path). Every value is a template in which
-`{column}` stands for that column's text: `question = "{instruction}\\n{input}"`.
+`{column}` stands for that column's text: `question = "{instruction}\\n{input}"`. A column that may be absent can have
+several names, `focus = "{focus|focus_area}"`: the first that is there and holds text, in any case, is taken.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Collection
 from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from configs.errors import UserError
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "maps"
 PLACE = re.compile(r"\{([^{}]+)\}")
+NO_VALUE = frozenset({"nan", "null", "none", "n/a", "#n/a", "<na>"})
+"""What programs write for an empty cell, in lower case. "NA" and "-" are left: they are also words of people."""
 
 
 class ColumnMap(BaseModel):
@@ -65,7 +69,7 @@ class ColumnMap(BaseModel):
         if not template:
             return ""
         names = PLACE.findall(template)
-        values = {name: self._cell(row.get(name)) for name in names}
+        values = {name: next((text for cell in _cells(row, name) if (text := self._cell(cell))), "") for name in names}
         if names and not any(values.values()):
             return ""
         return PLACE.sub(lambda place: values[place[1]], template).strip()
@@ -74,24 +78,49 @@ class ColumnMap(BaseModel):
         """A list column: a real list, or text cut at the separator. Repeats and empty values go."""
         parts: list[str] = []
         for name in PLACE.findall(template):
-            cell = row.get(name)
-            listed = cell if isinstance(cell, (list, tuple)) else self._cell(cell).split(self.separator)
-            parts += [" ".join(str(part).split()) for part in listed if part is not None]
+            for cell in _cells(row, name):
+                listed = cell if isinstance(cell, (list, tuple)) else self._cell(cell).split(self.separator)
+                parts += [" ".join(self._cell(part).split()) for part in listed]
         return tuple(dict.fromkeys(filter(None, parts)))
 
     def keeps(self, row: dict[str, Any]) -> bool:
         """Whether `where` lets the row through."""
         return all(
-            self._cell(row.get(column)).casefold() in {value.casefold() for value in wanted}
+            self._text(row.get(column)).casefold() in {value.casefold() for value in wanted}
             for column, wanted in self.where.items()
         )
 
     def _cell(self, cell: Any) -> str:
-        if cell is None or cell != cell:  # NaN, which pandas writes for an empty cell, is not itself
+        text = self._text(cell)
+        return "" if text.casefold() in NO_VALUE else text
+
+    def _text(self, cell: Any) -> str:
+        if cell is None or cell != cell or is_object(cell):  # NaN, which pandas writes for an empty cell, is not itself
             return ""
         text = ", ".join(map(str, cell)) if isinstance(cell, (list, tuple)) else str(cell)
         text = text.strip()
         return "" if text in self.remove else text
+
+
+def is_object(cell: Any) -> bool:
+    """Whether a cell holds named fields, or a list of such, rather than text."""
+    return isinstance(cell, dict) or (isinstance(cell, (list, tuple)) and any(isinstance(part, dict) for part in cell))
+
+
+def _cells(row: dict[str, Any], place: str) -> list[Any]:
+    """What a row holds under the names of a place, `a|b`, in their order. One name alone is matched to the letter."""
+    if place in row or "|" not in place:
+        return [row.get(place)]
+    return [row[column] for column in _columns(tuple(row), place)]
+
+
+@lru_cache(maxsize=256)
+def _columns(columns: tuple[str, ...], place: str) -> list[str]:
+    return [column for name in place.split("|") for column in columns if _folded(column) == _folded(name)]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name.strip().casefold())
 
 
 def load(name: str) -> ColumnMap:

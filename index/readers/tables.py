@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -15,10 +14,11 @@ from configs.errors import UserError
 from index import clean
 from index.corpus import QAPair
 from index.readers import maps
-from index.readers.files import walk
+from index.readers.delimited import Delimited
+from index.readers.files import TABLES, walk
 from index.readers.report import ReadReport
 
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+SUFFIXES = TABLES
 BATCH = 2048
 PEEK = 50
 """Rows looked at for the column names of a format that has no header."""
@@ -27,10 +27,11 @@ Row = dict[str, Any]
 
 @dataclass
 class Table:
-    """The column names and a stream of rows, read once."""
+    """The column names, and a stream of rows that is read once: each with where it stands, for people."""
 
     columns: list[str]
-    rows: Iterator[Row]
+    rows: Callable[[Collection[str]], Iterator[tuple[str, Row]]]
+    """Takes the columns without which a row is of no use."""
 
 
 def read(path: Path, column_map: str | None, report: ReadReport) -> Iterator[QAPair]:
@@ -65,7 +66,10 @@ def is_saved(folder: Path) -> bool:
 
 def _pairs(path: Path, table: Table, name: str | None, report: ReadReport) -> Iterator[QAPair]:
     column_map = maps.choose(table.columns, path, name)
-    for number, row in enumerate(table.rows, start=1):
+    for number, (place, row) in enumerate(table.rows(column_map.needed), start=1):
+        if objects := [column for column in column_map.needed if maps.is_object(row.get(column))]:
+            report.skip(place, f"{', '.join(objects)}: an object, not text: give its text a column")
+            continue
         report.read += 1
         if not column_map.keeps(row):
             report.left_out += 1
@@ -114,15 +118,15 @@ def _open(path: Path, report: ReadReport) -> Table:
         table = readers[path.suffix.lower()](path, report)
     except (UnicodeDecodeError, OSError, csv.Error) as error:
         raise _unreadable(path, error) from error
-    return Table(table.columns, _guarded(path, table.rows))
+    return Table(table.columns, lambda needed: _guarded(path, table, needed))
 
 
-def _guarded(path: Path, rows: Iterator[Row]) -> Iterator[Row]:
+def _guarded(path: Path, table: Table, needed: Collection[str]) -> Iterator[tuple[str, Row]]:
     """The rows, with the errors that streaming can still meet turned into one line."""
     import pyarrow
 
     try:
-        yield from rows
+        yield from table.rows(needed)
     except (UnicodeDecodeError, OSError, csv.Error, pyarrow.ArrowException) as error:
         raise _unreadable(path, error) from error
 
@@ -137,28 +141,34 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 
 
 def _csv(path: Path, report: ReadReport) -> Table:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with path.open(encoding="utf-8-sig", newline="") as peek:
-        header = next(csv.reader(peek, delimiter="\t" if path.suffix.lower() == ".tsv" else ","), [])
-    columns = [name.strip() for name in header]
-    if len(set(columns)) < len(columns):
-        raise UserError(f"{path} names a column twice: {', '.join(columns)}")
-    if len(columns) == 1 and ";" in columns[0]:
+        try:
+            header = [name.strip() for name in Delimited(peek, delimiter).header()]
+        except UserError as error:
+            raise UserError(f"{path}: {error}: close it") from error
+    named = [name for name in header if name]
+    if len(set(named)) < len(named):
+        raise UserError(f"{path} names a column twice: {', '.join(named)}")
+    if len(named) == 1 and ";" in named[0]:
         raise UserError(f"{path} has semicolons between its columns: save it with commas, or as .tsv with tabs")
 
-    def rows() -> Iterator[Row]:
+    def rows(needed: Collection[str]) -> Iterator[tuple[str, Row]]:
+        least = max((header.index(name) + 1 for name in needed if name in header), default=1)
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = csv.reader(stream, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            next(lines, None)
-            for cells in lines:
-                if not cells:
+            table = Delimited(stream, delimiter)
+            table.header()
+            for record in table.rows(len(header), least):
+                place = f"{path.name} {record.place}"
+                if record.problem:
+                    report.skip(place, record.problem)
                     continue
-                if len(cells) != len(columns):
-                    report.skip(f"{path.name} line {lines.line_num}", f"{len(cells)} cells for {len(columns)} columns")
-                    continue
-                yield dict(zip(columns, cells, strict=True))
+                if record.mended:
+                    report.mend(place, record.mended)
+                # A column without a name cannot be asked for, and a row may lack its last cells.
+                yield place, {name: cell for name, cell in zip(header, record.cells, strict=False) if name}
 
-    return Table(columns, rows())
+    return Table(named, rows)
 
 
 def _json(path: Path, report: ReadReport) -> Table:
@@ -179,12 +189,13 @@ def _json(path: Path, report: ReadReport) -> Table:
     if not isinstance(data, list):
         raise UserError(f'{path} should hold a list of records, or {{"data": [...]}}')
 
-    def records() -> Iterator[Row]:
+    def records() -> Iterator[tuple[str, Row]]:
         for number, record in enumerate(data, start=1):
+            place = f"{path.name} record {number}"
             if isinstance(record, dict):
-                yield record
+                yield place, record
             else:
-                report.skip(f"{path.name} record {number}", "not an object")
+                report.skip(place, "not an object")
 
     return _peek(records())
 
@@ -198,28 +209,29 @@ def _is_object(line: str) -> bool:
 
 
 def _jsonl(path: Path, report: ReadReport) -> Table:
-    def records() -> Iterator[Row]:
+    def records() -> Iterator[tuple[str, Row]]:
         with path.open(encoding="utf-8-sig") as stream:
             for number, line in enumerate(stream, start=1):
                 if not line.strip():
                     continue
+                place = f"{path.name} line {number}"
                 try:
                     record = json.loads(line)
                 except (json.JSONDecodeError, RecursionError) as error:
-                    report.skip(f"{path.name} line {number}", error)
+                    report.skip(place, error)
                     continue
                 if isinstance(record, dict):
-                    yield record
+                    yield place, record
                 else:
-                    report.skip(f"{path.name} line {number}", "not an object")
+                    report.skip(place, "not an object")
 
     return _peek(records())
 
 
-def _peek(records: Iterator[Row]) -> Table:
+def _peek(records: Iterator[tuple[str, Row]]) -> Table:
     first = list(islice(records, PEEK))
-    columns = list(dict.fromkeys(str(name) for record in first for name in record))
-    return Table(columns, chain(first, records))
+    columns = list(dict.fromkeys(str(name) for _, record in first for name in record))
+    return Table(columns, lambda needed: chain(first, records))
 
 
 def _parquet(path: Path, report: ReadReport) -> Table:
@@ -231,7 +243,7 @@ def _parquet(path: Path, report: ReadReport) -> Table:
     except pyarrow.ArrowException as error:
         raise UserError(f"{path} is not a Parquet file: {error}") from error
     rows = (row for batch in file.iter_batches(batch_size=BATCH) for row in batch.to_pylist())
-    return Table(list(file.schema_arrow.names), rows)
+    return Table(list(file.schema_arrow.names), lambda needed: _numbered(path, rows))
 
 
 def _saved(folder: Path) -> Table:
@@ -251,4 +263,8 @@ def _saved(folder: Path) -> Table:
                 batch = split[start : start + BATCH]
                 yield from (dict(zip(batch, cells, strict=True)) for cells in zip(*batch.values(), strict=True))
 
-    return Table(columns, rows())
+    return Table(columns, lambda needed: _numbered(folder, rows()))
+
+
+def _numbered(path: Path, rows: Iterator[Row]) -> Iterator[tuple[str, Row]]:
+    return ((f"{path.name} row {number}", row) for number, row in enumerate(rows, start=1))

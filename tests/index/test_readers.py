@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from configs.errors import UserError
+from configs.schema import Cleaning
+from index.clean import clean_pairs
 from index.corpus import QAPair
 from index.readers import ReadReport, files, maps, read
 
@@ -365,3 +367,152 @@ def test_public_corpora(medquad: Path, name: str, count: int) -> None:
     if not path.exists():
         pytest.skip(f"no {name} beside MedQuAD")
     assert len(read_all(path)[0]) == count
+
+
+def balanced(report: ReadReport) -> bool:
+    """Whether every row of a cleaned read is in one of the report's counts."""
+    dropped = report.duplicates + report.empty + report.too_short + report.too_long
+    return (
+        report.read == report.left_out + report.unanswered + report.answered
+        and report.answered == report.kept + dropped
+        and len(report.skipped_names) == report.skipped
+    )
+
+
+LEAVING = [
+    {"question": "What is A?", "answer": "A thing of some kind."},
+    {"question": "What is A?", "answer": "A thing of some kind."},
+    {"question": "What is B?", "answer": "nan"},
+    {"question": "What is C?", "answer": None},
+    {"question": "What is D?", "answer": "!"},
+    {"question": "N/A", "answer": "Words enough to be kept."},
+    {"question": "What is E?", "answer": "Two words"},
+    {"question": "What is F?", "answer": "One two three four five six seven."},
+]
+
+
+def clear(text: object) -> str:
+    """A cell as XML has it, where an empty element says that there is nothing."""
+    return "" if text in (None, "nan", "N/A") else str(text)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl", "a.parquet", "saved", "folder", "a.zip"])
+def test_every_row_that_goes_is_in_a_count(tmp_path: Path, name: str) -> None:
+    import datasets
+
+    path, broken = tmp_path / name, 0
+    if name == "saved":
+        datasets.Dataset.from_list(LEAVING).save_to_disk(str(path))
+    elif name == "folder":
+        path.mkdir()
+        write(path / "a.jsonl", LEAVING)
+        (path / "b.csv").write_text('question,answer\nq\n"What is G?","It is not closed.\n')
+        broken = 1
+    elif name == "a.zip":
+        asked = "".join(
+            f"<QAPair><Question>{clear(row['question'])}</Question><Answer>{clear(row['answer'])}</Answer></QAPair>"
+            for row in LEAVING
+        )
+        make_zip(path, {"a/b/1.xml": f"<Document><QAPairs>{asked}</QAPairs></Document>", "a/b/2.xml": "<Document>"})
+        broken = 1
+    else:
+        write(path, LEAVING)
+        if name in ("a.csv", "a.jsonl"):
+            with path.open("a") as out:
+                out.write("only one\n")
+            broken = 1
+    report = ReadReport()
+    settings = Cleaning(min_answer_words=3, max_answer_words=6)
+    kept = clean_pairs(read(path, None, report), settings, report)
+    assert balanced(report), report
+    assert report.skipped == broken
+    assert report.read == len(LEAVING) + (name == "folder")
+    assert (report.duplicates, report.empty, len(report.empty_names)) == (1, 2, 2)
+    assert (report.unanswered, report.too_short, report.too_long) == (2, 1, 1)
+    assert report.kept == len(kept) == 1 + (name == "folder")
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "NULL", "None", "N/A", " n/a "])
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.jsonl", "a.parquet"])
+def test_a_word_for_nothing_is_no_answer(tmp_path: Path, name: str, word: str) -> None:
+    rows = [
+        {"question": "What is A?", "answer": word, "focus": "A"},
+        {"question": "What is B?", "answer": f"{word.strip()} of them.", "focus": word},
+    ]
+    pairs, report = read_all(write(tmp_path / name, rows))
+    assert [(pair.question, pair.focus) for pair in pairs] == [("What is B?", "")]
+    assert (report.read, report.unanswered) == (2, 1)
+
+
+def test_a_filter_may_ask_for_such_a_word(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("q,a,risk\nWhy?,So.,none\nWhen?,Now.,high\n")
+    own = tmp_path / "own.toml"
+    own.write_text('question = "{q}"\nanswer = "{a}"\nwhere = {risk = ["none"]}\n')
+    assert [pair.question for pair in read_all(tmp_path / "a.csv", str(own))[0]] == ["Why?"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"question": {"0": "What is A?", "1": "What is B?"}, "answer": {"0": "A thing.", "1": "Another."}},
+        {"question": "What is A?", "answer": {"text": "A thing.", "rating": 5}},
+        {"question": "What is A?", "answer": [{"text": "A thing."}]},
+    ],
+)
+def test_an_object_is_no_answer_but_a_named_row(tmp_path: Path, record: dict[str, object]) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{json.dumps(record)}\n{{"question": "Why?", "answer": ["So.", "And so."]}}\n')
+    pairs, report = read_all(path)
+    assert [(pair.question, pair.answer) for pair in pairs] == [("Why?", "So., And so.")]
+    assert report.skipped_names[0].startswith("a.jsonl line 1: ")
+    assert "an object, not text" in report.skipped_names[0]
+
+
+def test_files_beside_those_that_are_read_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "1.xml").write_text(DOCUMENT, "utf-8")
+    (folder / "a.csv").write_text("question,answer\nq,a\n")
+    (folder / "b.xlsx").write_bytes(b"x")
+    (folder / "readme.txt").write_text("x")
+    (folder / "c.jsonl").symlink_to(folder / "a.csv")
+    pairs, report = read_all(folder)
+    assert len(pairs) == 1
+    assert [name.split(": ")[0] for name in report.passed_over_names] == ["a.csv", "b.xlsx", "c.jsonl"]
+    assert any("3 files passed over" in line for line in report.lines())
+    _, report = read_all(folder, "plain")
+    assert [name.split(": ")[0] for name in report.passed_over_names] == ["1.xml", "b.xlsx", "c.jsonl"]
+    entries = {"a/f/1.xml": DOCUMENT, "a/f/2.csv": "question,answer\nq,a\n"}
+    _, report = read_all(make_zip(tmp_path / "m.zip", entries))
+    assert [name.split(": ")[0] for name in report.passed_over_names] == ["a/f/2.csv"]
+
+
+KAGGLE = """question,answer,source,focus_area
+What is (are) Gout ?,"Gout is a painful ""attack"" of a joint.",NIHSeniorHealth,Gout
+What causes Gout ?,Crystals of uric acid.,NIDDK,Gout
+What is (are) Croup ?,,GARD,Croup
+"""
+
+
+def test_the_widely_shared_csv_of_medquad(tmp_path: Path) -> None:
+    (tmp_path / "medquad.csv").write_text(KAGGLE)
+    pairs, report = read_all(tmp_path / "medquad.csv")
+    assert [(pair.focus, pair.title, pair.institute) for pair in pairs] == [
+        ("Gout", "Gout", "NIH Senior Health (NIA)"),
+        ("Gout", "Gout", "National Institute of Diabetes and Digestive and Kidney Diseases (NIDDK)"),
+    ]
+    assert (report.read, report.unanswered, report.answered) == (3, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["focus", "focus_area", "Focus Area", "DISEASE", "condition", "Topic", "question-focus"]
+)
+def test_other_names_of_the_focus_and_the_type(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.csv").write_text(f"question,answer,{name},QType\nq,a,Gout,causes\nr,b,,\n")
+    pairs, _ = read_all(tmp_path / "a.csv", "plain")
+    assert [(pair.focus, pair.question_type) for pair in pairs] == [("Gout", "causes"), ("", "")]
+
+
+def test_the_first_named_focus_with_text_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("question,answer,disease,focus\nq,a,Joint disease,Gout\nr,b,Croup,\n")
+    assert [pair.focus for pair in read_all(tmp_path / "a.csv")[0]] == ["Gout", "Croup"]

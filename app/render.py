@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from app.history import Turn
 from index.corpus import repeats
-from rag.answer import DEMONSTRATION, Answer, Sentence, Source, Span
+from rag.answer import DEMONSTRATION, WHETHER_OR_NOT, Answer, Sentence, Source, Span
 
 MODE_WORDS = {
     "base": "Model alone, from memory",
@@ -98,7 +98,7 @@ def status(answer: Answer, live: bool) -> str:
     elif not answer.complete:
         words = "Stopped before the end"
     elif not answer.sentences:
-        words = "No answer beside the notice"
+        words = "Only the emergency notice: nothing is answered under it"
     elif not answer.sources:
         words = "Answered from memory, without sources"
     elif not cited:
@@ -120,7 +120,8 @@ def abstention(answer: Answer) -> str:
         '<div class="mc-abstention">',
         f"<p><strong>{escape(answer.notice or 'The sources do not cover this question.')}</strong></p>",
         "<p>Nothing was written, because it could not have been checked. ",
-        "Try other words, or ask a health professional.</p>",
+        "Try other words, or ask a health professional. ",
+        f"{escape(WHETHER_OR_NOT)}</p>",
     ]
     if answer.nearest:
         parts.append('<p class="mc-nearest-title">Nearest topics:</p><ul class="mc-nearest">')

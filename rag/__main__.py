@@ -111,7 +111,7 @@ def report_failure(question: str, error: UserError, jsonl: bool) -> None:
 def render(answer: Answer) -> str:
     """An answer as text for a terminal: notice, sentences with marks, sources, the standing notices."""
     from index.corpus import titled
-    from rag.answer import DEMONSTRATION
+    from rag.answer import DEMONSTRATION, WHETHER_OR_NOT
 
     parts = [answer.text]
     if answer.fallback:
@@ -133,6 +133,8 @@ def render(answer: Answer) -> str:
         lines = ["Pages on this, to read once help is on its way"]
         lines += [f"  {item.title}  {item.url or 'no address'}" for item in answer.sources]
         parts.append("\n".join(lines))
+    if answer.status == "abstained":
+        parts.append(WHETHER_OR_NOT)
     seconds = answer.timings.total_ms / 1000
     parts.append(f"{answer.status}; confidence: {answer.confidence_words}; {answer.mode}; {seconds:.1f} s")
     parts.append(answer.disclaimer)

@@ -82,9 +82,11 @@ def body(answer: Answer, key: str, live: bool) -> str:
 
 def emergency(notice: str) -> str:
     """The notice that comes before everything else."""
+    title = "This may be an emergency"
     return (
         '<div class="mc-emergency" role="alert"><span class="mc-emergency-mark" aria-hidden="true">!</span>'
-        f'<div><strong class="mc-emergency-title">This may be an emergency</strong><p>{escape(notice)}</p></div></div>'
+        f'<div><strong class="mc-emergency-title">{title}</strong>'
+        f"<p>{escape(notice.removeprefix(f'{title}. '))}</p></div></div>"
     )
 
 

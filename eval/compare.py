@@ -17,7 +17,7 @@ from configs.errors import UserError
 
 SCHEMA = 1
 IDENTITY = ("profile", "model", "config_hash", "corpus", "splits", "adapter", "questions", "decoding", "commit",
-            "versions", "machine", "metrics", "checker", "modes", "regimes")  # fmt: skip
+            "versions", "code_versions", "machine", "metrics", "checker", "modes", "regimes")  # fmt: skip
 DECISIVE = ("questions", "splits", "corpus", "metrics")
 """Where two runs differ in one of these, their figures are of different questions or measures."""
 PARTS = {"table": "answers", "forced": "made to answer"}

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from configs.errors import UserError
 from configs.schema import Mode, Profile
 from rag.answer import Answer, Sentence, cited
-from rag.prompt import PROMPT_VERSION
+from rag.versions import GENERATION_VERSION, versions
 
 if TYPE_CHECKING:
     from eval.batched import Batched
@@ -38,6 +38,11 @@ MODES: tuple[Mode, ...] = ("base", "finetuned", "finetuned+rag", "base+rag", "ex
 REGIMES: tuple[Regime, ...] = ("indexed", "withheld")
 CLOSED: tuple[Mode, ...] = ("base", "finetuned")
 """Modes that see no source: the regime is nothing to them."""
+FIRST_GENERATION = (
+    "25829891365875a00d6e6a679743a113c788a6e958843562d0cfb4b14fb9ced4",
+    "d5d75d5d10d64276ece812662061380a556b8f4e460931db61a648cba0c35077",
+)
+"""What drafts of generation version 1 are kept under: digests of the code that made the first of them."""
 REFERENCE_TOKENS = 256
 """Of a reference's tokens so many count for its perplexity."""
 Say = Callable[[str, int, int], None]
@@ -151,14 +156,12 @@ class Run:
         parts = [
             settings,
             self.generator_identity,
-            PROMPT_VERSION,
+            versions(),
             self.corpus,
             self.splits.hash,
             self.pipeline.index.manifest.config_hash,
             [pair.id for pair in self.pairs],
             self.setup.tokens,
-            _code("rag"),
-            _code("index"),
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -340,7 +343,7 @@ def withheld(profile: Profile, whole: Pipeline, splits: Splits, split: str, data
 
 
 def generator_identity(profile: Profile, models: Path) -> str:
-    """What decides a greedy draft besides its prompt: base model and adapter, settings, arithmetic, libraries, code.
+    """What decides a greedy draft besides its prompt: both models, settings, arithmetic, libraries, GENERATION_VERSION.
 
     `models` is the folder of unpacked weights. Reads every file of both models. Raises UserError where one is missing.
     """
@@ -349,17 +352,20 @@ def generator_identity(profile: Profile, models: Path) -> str:
     from rag.generators.loading import adapter_folder, locate
 
     section = profile.generator
+    settings = section.model_dump(exclude={"adapter"})
+    if settings.get("backend") == "transformers":
+        del settings["backend"]  # the only one there was when the first drafts were made
     cuda = torch.cuda.is_available()
     place = Path(locate(section, models))
     parts = {
-        "settings": section.model_dump(exclude={"adapter"}),
+        "settings": settings,
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         # On a CPU `int8` and `auto` are kept as what the processor multiplies best.
         "bf16": not cuda and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
         "base": _content(place) if place.is_dir() else str(place),
         "adapter": _content(adapter_folder(section.adapter)) if section.adapter else "",
         "libraries": {name: version(name) for name in ("torch", "transformers", "peft")},
-        "code": [_code("rag/generators"), _code("eval/rows.py")],
+        "code": FIRST_GENERATION if GENERATION_VERSION == 1 else GENERATION_VERSION,
     }
     return json.dumps(parts, sort_keys=True)
 
@@ -415,18 +421,6 @@ def adapter_digest(folder: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; train the adapter again (make finetune)") from None
-
-
-def _code(room: str) -> str:
-    """A digest of the program's own files in a room, or of one: an answer of other code is another answer."""
-    from configs import ROOT
-
-    digest = hashlib.sha256()
-    place = ROOT / room
-    for path in [place] if place.is_file() else sorted(place.rglob("*")):
-        if path.suffix in {".py", ".json"} and "starter" not in path.parts:
-            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _write(path: Path, text: str) -> None:

@@ -19,6 +19,7 @@ from eval import views
 from eval.bootstrap import Figure, Topics
 from eval.overlap import plain
 from eval.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
+from rag.versions import versions as code_versions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,6 +182,7 @@ def _identity(run: Run) -> dict[str, Any]:
         "adapter": _adapter(profile.generator.adapter),
         "commit": entry.commit(),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": sys.version.split()[0]},
+        "code_versions": code_versions(),
         "decoding": {
             "max_new_tokens": setup.tokens,
             "greedy": True,

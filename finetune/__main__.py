@@ -226,7 +226,7 @@ class _Start:
     @property
     def identity(self) -> str:
         """What a recipe's figures depend on besides the recipe: profile, splits, prompt."""
-        from rag.prompt import PROMPT_VERSION
+        from rag.versions import PROMPT_VERSION
 
         parts = f"{self.profile.model_dump_json()} {self.splits.hash} {PROMPT_VERSION}"
         return hashlib.sha256(parts.encode()).hexdigest()
@@ -255,6 +255,7 @@ class _Start:
         """
         from finetune.store import lineage
         from finetune.train import train
+        from rag.versions import versions
 
         template, examples, report, digest = self.examples(recipe)
         provenance: dict[str, Any] = {
@@ -265,6 +266,7 @@ class _Start:
             "split_by": self.splits.by,
             "examples": digest,
             "commit": entry.commit(),
+            "code_versions": versions(),
             "report": report,
         }
         if begin:

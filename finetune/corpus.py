@@ -23,9 +23,9 @@ from configs.schema import Profile
 from finetune import data
 from finetune.splits import Split, Splits, make
 from index.sources import Corpus
-from rag.prompt import PROMPT_VERSION
 from rag.retrieval import Hit, Retrieval
 from rag.retriever import HybridRetriever
+from rag.versions import PROMPT_VERSION
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

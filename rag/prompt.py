@@ -3,7 +3,7 @@
     prompt = build(question, hits, generator.count_tokens, profile.prompt)
 
 The instruction never changes between questions, so the generator keeps its cache. Adapters are trained
-on this text: change it only together with `PROMPT_VERSION`.
+on this text: change it only together with `PROMPT_VERSION` (`rag/versions.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from index.sentences import spans
 from rag.names import other_name
 from rag.retrieval import Hit
 
-PROMPT_VERSION = 3
 ABSTENTION = "The sources do not cover this question."
 SYSTEM = f"You answer health questions from numbered sources. If the sources do not answer it, write: {ABSTENTION}"
 REQUEST = "Quote the sentences of the sources that answer the question, with their numbers."

@@ -386,8 +386,10 @@ def _again(results: dict[str, Any]) -> list[Block]:
     rows: list[Row] = []
     for key in (
         "created", "commit", "profile", "model", "config_hash", "corpus", "splits", "adapter", "questions", "decoding",
-        "metrics", "machine", "versions",
+        "metrics", "machine", "versions", "code_versions",
     ):  # fmt: skip
+        if key == "code_versions" and key not in results:
+            continue  # made before they were recorded
         value = results.get(key)
         if isinstance(value, dict):
             rows += [(f"{key}: {name}", said) for name, said in facts(value)]

@@ -96,6 +96,21 @@ def test_whatever_decides_a_draft_is_in_its_identity(tmp_path: Path) -> None:
     assert len(known) == 4
 
 
+def test_moving_code_keeps_drafts_and_a_raised_version_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from eval import predict
+
+    tiny.save(tmp_path / "model")
+    profile = Profile.model_construct(generator=Generator(model=str(tmp_path / "model")))
+    first = generator_identity(profile, tmp_path)
+    # Drafts of the first version were kept under digests of its code: they are found under just these.
+    assert json.loads(first)["code"] == list(predict.FIRST_GENERATION)
+    assert "rag" not in first.replace(str(tmp_path), "")
+    monkeypatch.setattr(predict, "GENERATION_VERSION", 2)
+    assert json.loads(generator_identity(profile, tmp_path))["code"] == 2
+
+
 def test_an_adapter_that_began_on_other_splits_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from finetune import store
 

@@ -69,7 +69,7 @@ eval: setup  ## compare the three modes on held-out questions; the report is dat
 	@$(PY) -m eval $(ARGS)
 
 bench: setup  ## measure speed and retrieval on the corpus; JSON and a table
-	@$(PY) -m eval.bench $(ARGS)
+	@$(PY) -m eval bench $(ARGS)
 
 lint: setup  ## the linter and the type checker
 	@$(PY) -m ruff check .

@@ -1,210 +1,68 @@
-"""Compare base, fine-tuned and fine-tuned + retrieval on held-out questions: `python -m eval`, and its other commands.
-
-python -m eval [-n 400] | retrieval | decisions | compare RUN RUN   --help
-"""
+"""Measure: `python -m eval [run]`, and retrieval, abstention, coverage, citations, calibrate, compare, bench."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from configs import entry
 from configs.errors import UserError, run
 
-if TYPE_CHECKING:
-    from configs.schema import Profile
+COMMANDS = {
+    "run": ("eval.run", "compare the modes on held-out questions and write a report (the default)"),
+    "retrieval": ("eval.retrieval.judged_sets", "is the right answer first? judged sets and the index's own questions"),
+    "abstention": ("eval.abstention.decisions", "who declines what, at which threshold"),
+    "coverage": ("eval.abstention.covered", "shares of covered and uncovered questions that are answered"),
+    "citations": ("eval.checker.trust", "how far the checker of citations can itself be trusted"),
+    "calibrate confidence": ("eval.calibration.confidence", "fit the retrieval confidence"),
+    "calibrate citations": ("eval.calibration.citations", "fit the checker of citations"),
+    "calibrate emergency": ("eval.calibration.emergency", "fit the second look for emergencies"),
+    "compare": ("eval.compare", "what changed between two runs"),
+    "bench": ("eval.bench.run", "measure speed"),
+}
+"""Each command's module, which has `add_arguments(parser)` and `main(args)`, and what it does."""
+JUDGED = ("mediqa2019", "liveqa-med")
 
-MODES = ("base", "finetuned", "finetuned+rag", "base+rag", "extractive")
-REGIMES = ("indexed", "withheld")
+
+def command_of(words: list[str]) -> tuple[str, list[str]]:
+    """The command that the words begin with, and the rest. No command means `run`."""
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if name in COMMANDS:
+            return name, words[count:]
+    if words and not words[0].startswith("-"):
+        known = ", ".join(COMMANDS)
+        raise UserError(f"unknown command {' '.join(words[:2])!r}; there are: {known}")
+    return "run", words
 
 
-def parser() -> argparse.ArgumentParser:
-    """The arguments of an evaluation run."""
+def parser(name: str, environment: dict[str, str]) -> argparse.ArgumentParser:
+    """The parser of a command; MEDQUAD of the environment says where the judged sets are."""
+    module, what = COMMANDS[name]
+    others = ", ".join(COMMANDS)
     result = argparse.ArgumentParser(
-        prog="python -m eval",
-        description="Compare the modes on held-out questions and write a report; goes on where a killed run stopped.",
-        epilog="other commands (each with --help): python -m eval retrieval, decisions, compare",
+        prog=f"python -m eval {name}", description=what[0].upper() + what[1:] + ".", epilog=f"commands: {others}"
     )
-    result.add_argument("-n", type=int, default=400, help="questions (default: 400)")
-    result.add_argument("--modes", default="", help=f"of {','.join(MODES)} (default: all that there are)")
-    result.add_argument("--regimes", default=",".join(REGIMES), help=f"of {','.join(REGIMES)} (default: both)")
-    result.add_argument("--split", choices=("topic", "row"), default="topic", help="row: as published; topics leak")
-    result.add_argument("--seed", type=int, default=0, help="of the questions drawn (default: 0)")
-    result.add_argument("--tokens", type=int, default=320, help="most a generated answer may have (default: 320)")
-    result.add_argument("--adapter", type=Path, metavar="FOLDER", help="which (default: the one the chat takes)")
-    result.add_argument("--nli", type=Path, metavar="FOLDER", help="check citations by this NLI model, not by words")
-    result.add_argument("--no-bertscore", action="store_true", help="leave BERTScore out")
-    result.add_argument("--judged", type=Path, metavar="FOLDER", help="with mediqa2019/ and liveqa-med/ (default: "
-                        "where the variable MEDQUAD's file is, if they are there)")  # fmt: skip
-    result.add_argument("--out", type=Path, metavar="FOLDER", help="of the report (default: data/eval/latest)")
-    result.add_argument("--into-card", action="store_true", help="put the table into the adapter's model card too")
-    entry.add_arguments(result)
+    import_module(module).add_arguments(result)
+    medquad = environment.get("MEDQUAD")
+    if medquad:
+        beside = Path(medquad).parent
+        found = any((beside / folder).is_dir() for folder in JUDGED)
+        places = {"medquad": Path(medquad), "judged": beside if found else None, "data": beside}
+        for action in result._actions:
+            if action.dest in places and not action.default:
+                action.default, action.required = places[action.dest], False
     return result
 
 
 def main() -> int:
-    """Run a command."""
-    command, rest = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
-    if command == "retrieval":
-        from eval import retrieval
-
-        judged = argparse.ArgumentParser(prog="python -m eval retrieval", description="Is the right answer first?")
-        retrieval.add_arguments(judged)
-        return retrieval.main(judged.parse_args(rest))
-    if command == "compare":
-        from eval import compare
-
-        return compare.main(rest)
-    if command == "decisions":
-        from eval import decisions
-
-        return decisions.main(rest)
-    args = parser().parse_args()
-    if args.n < 1:
-        raise UserError(f"-n {args.n}: at least one question is needed")
-    if args.tokens < 1:
-        raise UserError(f"--tokens {args.tokens}: an answer needs at least one")
-    with full_disk_said():
-        return _evaluate(args)
-
-
-def _evaluate(args: argparse.Namespace) -> int:
-    from eval import checker, report
-    from eval.predict import Run, Setup
-    from eval.report.markdown import main_table, summary
-    from eval.score import score
-    from index.identity import counted
-    from index.progress import shown
-
-    profile = entry.load_for(args, adapter=True)
-    if args.adapter:
-        generator = profile.generator.model_copy(update={"adapter": str(args.adapter)})
-        profile = profile.model_copy(update={"generator": generator})
-    card = _card(profile) if args.into_card else None
-    if args.judged and not args.judged.is_dir():
-        raise UserError(f"--judged {args.judged}: no such folder; it should hold mediqa2019/ and liveqa-med/")
-    data = entry.data_folder()
-    regimes = _named(args.regimes, REGIMES, "--regimes")
-    _named(args.modes or ",".join(MODES), MODES, "--modes")
-    judge = checker.NliChecker(args.nli) if args.nli else checker.SupportChecker.load()
-    with shown() as say:
-        setup = Setup(n=args.n, by=args.split, seed=args.seed, tokens=args.tokens)
-        run = Run(profile, setup, data, say)
-        there = [mode for mode in MODES if mode in run.pipeline.modes]
-        modes = _named(args.modes, MODES, "--modes") if args.modes else there
-        run.available(modes)
-        if not args.modes and len(there) < len(MODES):
-            print("no adapter: only base, base+rag and extractive are compared (make finetune)", file=sys.stderr)
-        print(f"corpus {counted(run.pipeline.index.manifest.parts)}, as indexed", file=sys.stderr)
-        print(f"{len(run.pairs)} test questions of {len(set(run.topics))} topics, run {run.hash[:12]}", file=sys.stderr)
-        results = score(
-            run,
-            modes,  # type: ignore[arg-type]
-            regimes,  # type: ignore[arg-type]
-            judge,
-            _calibration(judge, run),
-            None if args.no_bertscore else profile.bertscore_encoder,
-            _retrieval(profile, args.judged, data),
-            _command(),
-        )
-    out = args.out or data / "eval" / "latest"
-    report.write(results, out)
-    if card:
-        from finetune.store import add_results
-
-        add_results(card, summary(results).splitlines())
-    print(main_table(results))
-    print(f"{out / 'report.html'}", file=sys.stderr)
-    return 0
-
-
-def _card(profile: Any) -> Path:
-    """The folder of the adapter whose card takes the table. Raises UserError, before any work, where it cannot."""
-    from finetune.store import read_manifest
-    from rag.generators.loading import adapter_folder
-
-    if not profile.generator.adapter:
-        raise UserError("--into-card: there is no adapter whose card could take it (--adapter FOLDER)")
-    folder = adapter_folder(profile.generator.adapter)
-    read_manifest(folder)
-    return folder
-
-
-def _named(given: str, known: tuple[str, ...], option: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
-    for name in names:
-        if name not in known:
-            raise UserError(f"{option}: unknown {name!r}; there are: {', '.join(known)}")
-    if not names:
-        raise UserError(f"{option}: name at least one of {', '.join(known)}")
-    return names
-
-
-def _calibration(judge: Any, run: Any) -> dict[str, Any]:
-    """How far the checker of citations can itself be trusted, on sentences of the test topics whose label is known."""
-    from eval import checker
-    from eval.pairs import labelled
-
-    pairs = run.pipeline.index.pairs
-    unseen = labelled(pairs, run.splits.rows(pairs, "test"), checker.SENTENCES)
-    found = {"split": "test", "n": len(unseen), **checker.report(judge, unseen)}
-    if isinstance(judge, checker.SupportChecker):
-        found["threshold"] = judge.model.threshold
-    return found
-
-
-def _retrieval(profile: Profile, folder: Path | None, data: Path) -> dict[str, Any]:
-    """The retrieval tables: the index's own questions always, the judged sets where they are.
-
-    A set that is not there is no mistake: a line says so.
-    """
-    from eval import retrieval
-
-    medquad = Path(os.environ["MEDQUAD"]) if os.environ.get("MEDQUAD") else None
-    if folder is None and medquad and any((medquad.parent / name).is_dir() for name in ("mediqa2019", "liveqa-med")):
-        folder = medquad.parent
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr)
-
-    if folder is None:
-        say("judged questions are not there (--judged FOLDER); retrieval is measured on the index's own questions")
-    return retrieval.tables(
-        profile,
-        data / "index",
-        folder or Path(),
-        sets=retrieval.SETS if folder else ("medquad",),
-        medquad=medquad,
-        cache=data / "cache" / "embeddings",
-        absent=say,
-    )
-
-
-def _command() -> str:
-    """What was typed, without this machine's folders."""
-    words = [Path(word).name if "/" in word and Path(word).is_absolute() else word for word in sys.argv[1:]]
-    return " ".join(["python -m eval", *map(shlex.quote, words)])
-
-
-def full_disk_said() -> Any:
-    """A context in which a full disk is one line."""
-    import errno
-    from contextlib import contextmanager
-
-    @contextmanager
-    def context() -> Any:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise UserError("the disk is full; free some space and run the same command again to go on") from None
-            raise
-
-    return context()
+    """Run one command."""
+    name, words = command_of(sys.argv[1:])
+    args = parser(name, dict(os.environ)).parse_args(words)
+    code: int = import_module(COMMANDS[name][0]).main(args)
+    return code
 
 
 if __name__ == "__main__":

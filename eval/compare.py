@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -214,12 +214,14 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print what changed."""
-    parser = argparse.ArgumentParser(prog="python -m eval compare", description="What changed between two runs.")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
     parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="a run's folder or its results.json")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    args = parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print what changed."""
     first, second = (read(place) for place in args.runs)
     if args.json:
         unlike = [{"what": what, "first": a, "second": b} for what, a, b in changed(first, second)]

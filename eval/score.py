@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 from configs import entry
 from configs.schema import Mode
 from eval import views
-from eval.bootstrap import Figure, Topics
-from eval.overlap import plain
-from eval.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
+from eval.generation.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
+from eval.metrics.bootstrap import Figure, Topics
+from eval.metrics.overlap import plain
 from rag.versions import versions as code_versions
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from eval.checker import Checker
-    from eval.citations import AnswerJudgement
+    from eval.checker.checker import Checker
+    from eval.metrics.citations import AnswerJudgement
 
 SCHEMA = 1
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
@@ -75,7 +75,7 @@ class Metrics:
     """The metrics of a run, loaded once. `encoder` is BERTScore's model, None to leave it out."""
 
     def __init__(self, encoder: str | None) -> None:
-        from eval import metrics
+        from eval.metrics import text as metrics
 
         self.rouge = metrics.Rouge()
         self.bleu = metrics.Bleu()
@@ -102,7 +102,7 @@ def score(
     command: str,
 ) -> dict[str, Any]:
     """All figures of a run. What is missing of its predictions is generated first."""
-    from eval.bench.__main__ import machine
+    from eval.bench.machine import machine
 
     begun = datetime.datetime.now(datetime.UTC)
     predictions = {(mode, regime): run.answers(mode, regime) for regime in regimes for mode in modes}
@@ -199,7 +199,7 @@ def _portable(name: str) -> str:
 
 
 def _adapter(adapter: str | None) -> dict[str, Any] | None:
-    from eval.predict import adapter_digest
+    from eval.generation.predict import adapter_digest
     from finetune.store import MANIFEST, read_manifest
     from rag.generators.loading import adapter_folder
 
@@ -277,14 +277,15 @@ def _citations(
     predictions: dict[tuple[Mode, Regime], list[Prediction]], checker: Checker, run: Run
 ) -> dict[tuple[Mode, Regime], list[AnswerJudgement]]:
     """Judgements a mode with sources and regime, one an answer; an abstention has no sentence to judge."""
-    from eval import citations
+    from eval.checker.numbers import source_text
+    from eval.metrics import citations
 
     keys = [key for key in predictions if key[0] not in CLOSED]
     asked = []
     for key in keys:
         for item in predictions[key]:
             claims = tuple(citations.Claim(one.text, one.citations) for one in item.sentences)
-            sources = {s.n: citations.source_text(s.title, s.question, s.text) for s in item.answer.sources}
+            sources = {s.n: source_text(s.title, s.question, s.text) for s in item.answer.sources}
             asked.append(citations.Cited(claims, sources))
     run.say("citations", 0, len(asked))
     found = citations.judge(asked, checker)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from configs.schema import Mode
-from eval.bootstrap import Topics
-from eval.predict import CLOSED, Prediction, Regime, Run
+from eval.generation.predict import CLOSED, Prediction, Regime, Run
+from eval.metrics.bootstrap import Topics
 
 if TYPE_CHECKING:
     from eval.score import Scored

@@ -1,7 +1,8 @@
 """The second look for emergencies: messages no phrase of `rag/redflags.toml` catches, but worded like one.
 
-A logistic model over the message's embedding. `python -m eval.alarm` fits it and writes `rag/alarm.json`. Phrases
-find what they name; this finds what they do not, and is silent with any embedder but the one it was fitted with.
+A logistic model over the message's embedding. `python -m eval calibrate emergency` fits it and writes
+`rag/alarm.json`. Phrases find what they name; this finds what they do not, and is silent with any
+embedder but the one it was fitted with.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How sure retrieval is that its passages cover the question, before a word is generated.
 
-A logistic model over a handful of retrieval features. `python -m eval.calibrate` fits it and writes
+A logistic model over a handful of retrieval features. `python -m eval.calibration.confidence` fits it and writes
 `rag/confidence.json`: coefficients and what they were fitted on.
 """
 
@@ -84,12 +84,12 @@ class Confidence:
         try:
             data = json.loads(path.read_text("utf-8"))
             if data["schema"] != SCHEMA or tuple(data["weights"]) != NAMES:
-                raise UserError(f"{path}: made for other features; run `python -m eval.calibrate`")
+                raise UserError(f"{path}: made for other features; run `python -m eval.calibration.confidence`")
             return cls(tuple(data["weights"].values()), data["bias"], data["provenance"])
         except FileNotFoundError:
-            raise UserError(f"{path}: no such file; run `python -m eval.calibrate`") from None
+            raise UserError(f"{path}: no such file; run `python -m eval.calibration.confidence`") from None
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise UserError(f"{path}: damaged; run `python -m eval.calibrate`") from None
+            raise UserError(f"{path}: damaged; run `python -m eval.calibration.confidence`") from None
 
     def check(self, embedder: str) -> bool:
         """Whether this model was fitted with the embedder of this fingerprint; logs it once a load if not."""

@@ -67,7 +67,7 @@ def test_help_costs_little(name: str) -> None:
         (["index", "build", "--corpus", "/nowhere/corpus.csv"], "/nowhere/corpus.csv"),
         (["index", "stats", "--corpus", "/nowhere/corpus.zip"], "/nowhere/corpus.zip"),
         (["app", "--port", "70000"], "0 to 65535"),
-        (["eval.bench", "beauty"], "no benchmark 'beauty'"),
+        (["eval", "bench", "beauty"], "no benchmark 'beauty'"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )

@@ -1,6 +1,6 @@
 """How fast an evaluation generates, against bare batched `generate` on the same prompts in the same run.
 
-    python -m eval.bench evaluation -n 24
+    python -m eval bench evaluation -n 24
 
 Bare means: the same weights, the same batches by length, one call of `model.generate` each, and nothing kept.
 """
@@ -26,8 +26,8 @@ ROWS = 48
 
 def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
     """Tokens a second both ways in turns, their ratio, and how many prompts a second pass generates (0 is right)."""
-    from eval.batched import Batched
     from eval.bench.generation import prompts
+    from eval.generation.batched import Batched
     from rag.generators.transformers import TransformersChat
 
     chat = TransformersChat.load(profile.generator, entry.data_folder() / "models")

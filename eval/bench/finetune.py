@@ -1,6 +1,6 @@
 """Trained tokens a second (padding not counted), against a bare PyTorch LoRA loop on the same batches.
 
-    python -m eval.bench finetune
+    python -m eval bench finetune
 
 Closed-book examples of the starter corpus's and grounded ones' lengths, from the corpus that is indexed. Rounds take
 turns, so that a busy machine slows both alike.

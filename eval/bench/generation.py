@@ -1,6 +1,6 @@
 """How fast a cited answer is written, against plain greedy `generate` on the same prompts in the same run.
 
-    python -m eval.bench generation -n 24
+    python -m eval bench generation -n 24
 
 All write exactly TOKENS tokens (the end of text is held off), in turns, so that a busy machine slows all alike.
 """
@@ -53,7 +53,7 @@ def run(profile: Profile, messages: Sequence[list[BaseMessage]], n: int) -> dict
     Plain is transformers' own loop over the profile's weights in precision "auto", without int8 copies; the first
     token's time is the generator's alone. `natural` is ours where the model may end when it likes.
     """
-    from eval.stats import milliseconds
+    from eval.metrics.shares import milliseconds
     from rag.generators.transformers import TransformersChat
 
     chat = TransformersChat.load(profile.generator, _models())

@@ -1,6 +1,6 @@
 """How fast a corpus is indexed, against a bare `SentenceTransformer.encode` of the same passages, sorted by length.
 
-    python -m eval.bench indexing [--limit PAIRS]
+    python -m eval bench indexing [--limit PAIRS]
 
 The build runs in a process of its own, whose peak memory is read; a second one finds nothing changed.
 """

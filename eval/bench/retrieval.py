@@ -23,7 +23,7 @@ from configs.errors import run as run_entry
 
 if TYPE_CHECKING:
     from configs.schema import Profile
-    from eval.topics import Asked
+    from eval.datasets.own import Asked
     from rag.retriever import HybridRetriever
 
 COUNT = 1000
@@ -32,7 +32,7 @@ K = 5
 
 def run(profile: Profile, index_folder: Path, data: Path | None = None, count: int = COUNT) -> dict[str, Any]:
     """Shares with n and 95% intervals, and warm times a question. `data` is not used."""
-    from eval import topics
+    from eval.datasets import own as topics
     from index.embedder import Embedder
     from index.store import Index
     from rag.retriever import HybridRetriever
@@ -62,8 +62,8 @@ def run(profile: Profile, index_folder: Path, data: Path | None = None, count: i
 
 def ask(retriever: HybridRetriever, questions: Sequence[Asked]) -> tuple[dict[str, Any], list[float]]:
     """Shares with the right topic first and among the first five, the same with shared UMLS concepts; seconds each."""
-    from eval.stats import share
-    from eval.topics import same_concept, same_topic
+    from eval.datasets.own import same_concept, same_topic
+    from eval.metrics.shares import share
 
     times: list[float] = []
     first, among, concept = [], [], []
@@ -80,7 +80,7 @@ def ask(retriever: HybridRetriever, questions: Sequence[Asked]) -> tuple[dict[st
 
 
 def _milliseconds(times: Sequence[float]) -> dict[str, float]:
-    from eval.stats import milliseconds
+    from eval.metrics.shares import milliseconds
 
     return milliseconds(times)
 

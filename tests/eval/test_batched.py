@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from eval.batched import Batched
+from eval.generation.batched import Batched
 from rag.generators.transformers import TransformersChat
 from tests.rag import tiny
 
@@ -93,8 +94,7 @@ def test_a_full_disk_is_a_line_and_what_was_written_stays(
     import errno
 
     from configs.errors import UserError
-    from eval import batched as module
-    from eval.__main__ import full_disk_said
+    from eval.run import full_disk_said
 
     cache = tmp_path / "drafts.jsonl"
     written = 0
@@ -107,7 +107,7 @@ def test_a_full_disk_is_a_line_and_what_was_written_stays(
 
     first = Batched(chat, cache, rows=2)
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(UserError, match="disk is full; free some space and run the same command"), full_disk_said():
             first.settle(lambda: ask(first))
     again = Batched(chat, cache, rows=2)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from configs.errors import UserError
-from eval.bootstrap import Figure, Topics
-from eval.metrics import Bleu
+from eval.metrics.bootstrap import Figure, Topics
+from eval.metrics.text import Bleu
 
 
 def test_every_resample_holds_all_rows_of_a_drawn_topic_and_as_many_topics_as_there_are() -> None:

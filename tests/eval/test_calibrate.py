@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from configs.errors import UserError
-from eval import calibrate
+from eval.calibration import confidence as calibrate
+from eval.datasets.consumers import uncovered
 from rag.confidence import Confidence, Features
 
 
 def test_the_halves_share_no_question() -> None:
-    halves = [{question for question, _ in calibrate.uncovered(part)} for part in ("calibration", "test")]
+    halves = [{question for question, _ in uncovered(part)} for part in ("calibration", "test")]
     assert min(map(len, halves)) >= 100
     assert not halves[0] & halves[1]
 
@@ -36,4 +37,4 @@ def test_a_broken_file_is_one_line(tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("questions") / "q.jsonl"
     path.write_text('{"question": "x"}\n', "utf-8")
     with pytest.raises(UserError, match="cannot be read as questions"):
-        calibrate.uncovered("test", path)
+        uncovered("test", path)

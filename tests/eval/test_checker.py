@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from configs.errors import UserError
-from eval import checker
-from eval.claims import NAMES, compare
-from eval.pairs import FALSE_KINDS, HELD_OUT, TRUE_KINDS, Labelled, labelled
+from eval.calibration import citations as fitting
+from eval.checker import checker, trust
+from eval.checker.claims import NAMES, compare
+from eval.checker.pairs import FALSE_KINDS, HELD_OUT, TRUE_KINDS, Labelled, labelled
 from index.corpus import QAPair
 from tests.fakes import FakeEmbedder
 
@@ -151,9 +152,9 @@ def test_equal_error_by_hand() -> None:
     chances = np.array([0.1, 0.2, 0.3, 0.6, 0.7, 0.9])
     labels = np.array([False, False, True, False, True, True])
     # Between 0.3 and 0.6 a third of the supported is refused and a third of the others accepted.
-    assert checker.equal_error(chances, labels, np.ones(6)) == pytest.approx(0.45)
+    assert fitting.equal_error(chances, labels, np.ones(6)) == pytest.approx(0.45)
     apart = np.array([False, False, False, True, True, True])
-    assert checker.equal_error(chances, apart, np.ones(6)) == pytest.approx(0.45)
+    assert fitting.equal_error(chances, apart, np.ones(6)) == pytest.approx(0.45)
 
 
 def made_up(n: int) -> tuple[np.ndarray, list[Labelled]]:
@@ -166,7 +167,7 @@ def made_up(n: int) -> tuple[np.ndarray, list[Labelled]]:
 
 def test_the_fit_finds_the_feature_that_tells_and_survives_the_disk(tmp_path: Path) -> None:
     features, made = made_up(400)
-    model, shown = checker.fit(features, made)
+    model, shown = fitting.fit(features, made)
     assert model.weights[0] > 5 * max(abs(weight) for weight in model.weights[1:])
     # Two normal curves three deviations apart, cut in the middle: 93% of each on its side.
     assert shown["precision"] == pytest.approx(0.933, abs=0.03)
@@ -180,29 +181,29 @@ def test_the_fit_finds_the_feature_that_tells_and_survives_the_disk(tmp_path: Pa
 def test_one_label_alone_cannot_be_fitted() -> None:
     features, made = made_up(20)
     with pytest.raises(ValueError, match="both"):
-        checker.fit(features[::2], made[::2])
+        fitting.fit(features[::2], made[::2])
 
 
 def test_figures_by_hand() -> None:
     made = [Labelled("own", "", "", True, "p")] * 4 + [Labelled("reworded", "", "", True, "p")]
     made += [Labelled("number", "", "", False, "p")] * 2
-    found = checker.figures([True, True, True, False, False, True, False], made)
+    found = trust.figures([True, True, True, False, False, True, False], made)
     assert (found["precision"], found["recall"]) == (0.75, 0.6)
     # Each kind the same: recall is the mean of 3/4 and 0; of the false ones half are called supported.
     assert found["weighted"]["recall"] == 0.375
     assert found["weighted"]["precision"] == pytest.approx(0.375 / (0.375 + 0.5), abs=1e-4)
     assert found["kinds"]["own"] == {"n": 4, "label": "supported", "supported": 0.75}
-    nothing = checker.figures([False] * 7, made)
+    nothing = trust.figures([False] * 7, made)
     assert (nothing["precision"], nothing["recall"]) == (None, 0.0)
 
 
 def test_the_report_shows_what_was_never_fitted_on_apart() -> None:
     made = [Labelled("own passage", GOUT, "Gout is a form of arthritis.", True, "p")]
     made.append(Labelled("freely reworded", GOUT, "Uricemia underlies podagra.", True, "p"))
-    found = checker.report(checker.SupportChecker.load(), made)
+    found = trust.report(checker.SupportChecker.load(), made)
     assert (found["precision"], found["recall"], found["n"]) == (1.0, 0.5, 2)
     assert found["plain"] == {"n": 1, "precision": 1.0, "recall": 1.0}
-    shown = checker.table({"split": "test", **found})
+    shown = trust.table({"split": "test", **found})
     assert "| freely reworded | supported | 1 | 0.000 |" in shown
     assert "recall 0.500" in shown
 
@@ -245,7 +246,7 @@ def test_pairs_have_the_label_that_their_kind_means() -> None:
 
 
 def test_changes_of_order_and_words_by_hand() -> None:
-    from eval import pairs
+    from eval.checker import pairs
 
     assert pairs._reordered("If the kidneys fail, it harms the nerves of the feet.") == (
         "It harms the nerves of the feet if the kidneys fail."

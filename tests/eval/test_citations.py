@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from eval.citations import AnswerJudgement, Cited, Claim, Number, invented, judge, numbers, source_text
+from eval.checker.numbers import Number, invented, numbers, source_text
+from eval.metrics.citations import AnswerJudgement, Cited, Claim, judge
 
 
 class Words:

@@ -123,13 +123,19 @@ def test_what_is_no_run_is_refused_by_name(tmp_path: Path, content: str | None, 
     assert str(tmp_path) in str(refused.value)
 
 
+def command(*words: str) -> int:
+    from eval.__main__ import parser
+
+    return compare.main(parser("compare", {}).parse_args(words))
+
+
 def test_the_command_prints_tables_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = tmp_path / "a.json", tmp_path / "b.json"
     first.write_text(json.dumps(results()))
     second.write_text(json.dumps(results(profile="tinyllama")))
-    assert compare.main([str(first), str(second)]) == 0
+    assert command(str(first), str(second)) == 0
     assert "| profile | embedded | tinyllama |" in capsys.readouterr().out
-    assert compare.main([str(first), str(second), "--json"]) == 0
+    assert command(str(first), str(second), "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["differs"][0]["what"] == "profile"
     assert set(found) == {"differs", "only_in_one", "figures", "times"}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from configs.schema import Answering, Generator
-from eval.decisions import Decision, decide
+from eval.abstention.decisions import Decision, decide
 from rag import prompt
 from rag.generators.transformers import TransformersChat
 from rag.prompt import ABSTENTION

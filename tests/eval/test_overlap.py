@@ -6,8 +6,8 @@ import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from eval import overlap
-from eval.predict import chosen
+from eval.generation.predict import chosen
+from eval.metrics import overlap
 from finetune.splits import make
 from tests import fakes
 

@@ -13,7 +13,7 @@ import pytest
 from configs.errors import UserError
 from configs.schema import Generator, Profile
 from eval import views
-from eval.predict import Prediction, generator_identity, same_splits
+from eval.generation.predict import Prediction, generator_identity, same_splits
 from finetune.splits import Splits
 from rag.answer import Answer, Sentence
 from tests.rag import tiny
@@ -99,7 +99,7 @@ def test_whatever_decides_a_draft_is_in_its_identity(tmp_path: Path) -> None:
 def test_moving_code_keeps_drafts_and_a_raised_version_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from eval import predict
+    from eval.generation import predict
 
     tiny.save(tmp_path / "model")
     profile = Profile.model_construct(generator=Generator(model=str(tmp_path / "model")))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from eval import ranking
+from eval.metrics import ranking
 
 
 def test_measures_worked_by_hand() -> None:

@@ -16,7 +16,11 @@ import pytest
 from configs import load
 from configs.errors import UserError
 from configs.schema import IndexSettings, Passages
-from eval import given, judged, ranking, recall, rerank, retrieval
+from eval.datasets import given, judged
+from eval.metrics import ranking
+from eval.retrieval import judged_sets as retrieval
+from eval.retrieval import own_questions as recall
+from eval.retrieval import systems as rerank
 from index.build import build
 from index.corpus import QAPair
 from index.store import Index
@@ -276,7 +280,7 @@ def test_the_same_answer_under_another_question_is_the_pair(tmp_path: Path) -> N
     pairs = [page(0), QAPair("twin", "Which signs?", page(0).answer, url="https://example.org/t"), page(1)]
     folder = tmp_path / "index"
     build(fakes.corpus(pairs), folder, Passages(max_tokens=64), embedder, IndexSettings())
-    from eval.topics import Asked
+    from eval.datasets.own import Asked
     from rag.retriever import HybridRetriever
 
     retriever = HybridRetriever.create(Index.open(folder), embedder, PROFILE.retriever)
@@ -362,13 +366,13 @@ def test_the_evaluation_goes_on_without_a_judged_set(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from eval.__main__ import _retrieval
+    from eval.run import _retrieval
 
     folder, medquad = judged_folder(tmp_path / "judged", sets, judgements)
     monkeypatch.setenv("MEDQUAD", str(medquad))
     monkeypatch.setattr("index.embedder.Embedder", lambda settings: fakes.FakeEmbedder(384, 256))
     monkeypatch.setattr(recall, "own", lambda *_: {"as written": {"n": 1}})
-    found = _retrieval(PROFILE, folder, tmp_path / "data")
+    found = _retrieval(PROFILE, folder, medquad, tmp_path / "data")
     assert len(found["sets"]) == tables
     assert found["own"] == {"as written": {"n": 1}}
     lines = [line for line in capsys.readouterr().err.splitlines() if "retrieval is not measured on" in line]

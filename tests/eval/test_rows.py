@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from eval import rows
-from eval.rows import Rows
+from eval.generation import rows
+from eval.generation.rows import Rows
 from rag.generators import packed
 from tests.rag import tiny
 

@@ -137,11 +137,11 @@ def test_decisions_are_on_validation_questions_with_and_without_their_source(
     place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = place.folder / "decisions.jsonl"
-    command = place.command("eval", "decisions", "-n", "4", "--out", str(out))
+    command = place.command("eval", "abstention", "-n", "4", "--out", str(out))
     done = run_room("eval", command[3:], {"MEDCITE_DATA": str(place.folder / "data")}, monkeypatch, capfd)
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    from eval.calibrate import uncovered
+    from eval.datasets.consumers import uncovered
     from finetune.splits import make
     from index.store import Index
 
@@ -172,7 +172,7 @@ def test_decisions_are_on_validation_questions_with_and_without_their_source(
 def test_decisions_on_made_prompts_are_shares_of_what_was_made(
     place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    command = place.command("eval", "decisions", "--made", "--json", "-n", "6")
+    command = place.command("eval", "abstention", "--made", "--json", "-n", "6")
     done = run_room("eval", command[3:], {"MEDCITE_DATA": str(place.folder / "data")}, monkeypatch, capfd)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eval import topics
-from eval.stats import share, wilson
+from eval.datasets import own as topics
+from eval.metrics.shares import share, wilson
 from finetune.splits import normalise
 from index.corpus import QAPair
 from index.sources import Corpus

@@ -1,11 +1,11 @@
-"""Messages with the category of emergency that they are, or none: `eval/questions/emergencies.jsonl`, by part."""
+"""Messages with the category of emergency that they are, or none, by part: `emergencies.jsonl` of `eval/datasets`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-FILE = Path(__file__).parent.parent.parent / "eval" / "questions" / "emergencies.jsonl"
+FILE = Path(__file__).parent.parent.parent / "eval" / "datasets" / "questions" / "emergencies.jsonl"
 ROWS = [json.loads(line) for line in FILE.read_text("utf-8").splitlines()]
 
 

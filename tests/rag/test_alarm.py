@@ -14,7 +14,7 @@ from rag.guard import red_flag
 from tests.fakes import FakeEmbedder
 from tests.rag.emergencies import HELD_OUT
 
-UNCOVERED = Path(__file__).parent.parent.parent / "eval" / "questions" / "uncovered.jsonl"
+UNCOVERED = Path(__file__).parent.parent.parent / "eval" / "datasets" / "questions" / "uncovered.jsonl"
 
 
 def test_it_is_silent_with_an_embedder_it_was_not_fitted_with() -> None:

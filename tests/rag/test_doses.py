@@ -31,7 +31,7 @@ from tests import fakes
 if TYPE_CHECKING:
     from index.sources import Corpus
 
-QUESTIONS = Path(__file__).parents[2] / "eval" / "questions"
+QUESTIONS = Path(__file__).parents[2] / "eval" / "datasets" / "questions"
 FEVER = "My 3 year old has had a fever of 39C for two days, what should I do?"
 Q_FEVER = (
     "Doxycycline is the first line treatment for all adults. Treatment works best if it begins early. "

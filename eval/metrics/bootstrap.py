@@ -20,7 +20,7 @@ from configs.errors import UserError
 
 PERCENTILES = (2.5, 97.5)
 Score = Callable[[np.ndarray], float]
-"""From summed statistics, shape (k,), to a figure: `eval.metrics.Bleu.score`."""
+"""From summed statistics, shape (k,), to a figure: `eval.metrics.text.Bleu.score`."""
 
 
 class Figure(NamedTuple):

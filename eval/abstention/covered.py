@@ -1,11 +1,11 @@
 """Whether it is known what the corpus covers: shares of questions answered rather than declined.
 
-    python -m eval.bench.abstention --data FOLDER --medquad medquad.zip [--index FOLDER] [--json]
+    python -m eval coverage --judged FOLDER --medquad medquad.zip [--index FOLDER] [--json]
 
 Should be answered: the LiveQA-Med questions with a correct answer (grade 3 or 4) whose text MedQuAD still holds.
 The question is what the person typed, subject and message; the NLM's one-line summary is reported beside it.
 By retrieval, and "in the chat", where an adapter's own abstention may stand too (`rag.pipeline.heeded`).
-Should not: the test half of `eval/questions/uncovered.jsonl`. Neither was used to calibrate (`eval/calibrate.py`).
+Should not: the test half of `eval/datasets/questions/uncovered.jsonl`. Neither was used to calibrate.
 `FOLDER` holds `liveqa-med/`, as its maintainers lay it out, and `medquad.zip` unless --medquad names it.
 """
 
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs import entry
-from configs.errors import run as run_entry
 
 if TYPE_CHECKING:
     from configs.schema import Profile
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 
 def run(profile: Profile, index_folder: Path, data: Path | None, medquad: Path | None = None) -> dict[str, Any]:
     """Shares answered with n and 95% intervals; the LiveQA-Med part only where `data` is given."""
-    from eval import judged
-    from eval.calibrate import uncovered
-    from eval.stats import milliseconds, share
+    from eval.datasets import judged
+    from eval.datasets.consumers import uncovered
+    from eval.metrics.shares import milliseconds, share
     from index.embedder import Embedder
     from index.store import Index
     from rag.retriever import HybridRetriever
@@ -82,7 +81,7 @@ class _Chat:
         self.pipeline = Pipeline(profile, index, retriever, entry.data_folder() / "models")
 
     def answered(self, questions: list[str]) -> list[bool]:
-        from eval.decisions import decide
+        from eval.abstention.decisions import decide
         from index.progress import shown
 
         with shown() as say:
@@ -102,7 +101,7 @@ def _answered(retriever: HybridRetriever, questions: Iterable[str]) -> tuple[lis
 
 def _finds(retriever: HybridRetriever, question: str, grades: dict[str, tuple[int, int]]) -> bool:
     """Whether a page with a correct answer is among the five shown; the page counts, not its section."""
-    from eval import judged
+    from eval.datasets import judged
 
     right = set()
     for answer, grade in grades.items():
@@ -115,16 +114,18 @@ def _finds(retriever: HybridRetriever, question: str, grades: dict[str, tuple[in
     )
 
 
-def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m eval.bench.abstention", description="Answered or declined.")
-    parser.add_argument("--data", type=Path, help="folder with liveqa-med/ and medquad.zip")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--judged", type=Path, metavar="FOLDER", help="with liveqa-med/ (default: where MEDQUAD is)")
     parser.add_argument("--medquad", type=Path, help="MedQuAD's zip or folder, for the judgements it ships")
     parser.add_argument("--index", type=Path, help="the index (default: data/index)")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of lines")
     entry.add_arguments(parser)
-    args = parser.parse_args()
-    result = run(entry.load_for(args, adapter=True), args.index or entry.index_folder(), args.data, args.medquad)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    result = run(entry.load_for(args, adapter=True), args.index or entry.index_folder(), args.judged, args.medquad)
     if args.json:
         print(json.dumps(result, indent=2))
         return 0
@@ -134,7 +135,3 @@ def main() -> int:
         else:
             print(f"{name:40} {row}")
     return 0
-
-
-if __name__ == "__main__":
-    run_entry(main)

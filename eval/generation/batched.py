@@ -45,7 +45,7 @@ class Batched:
     def __init__(
         self, chat: TransformersChat, cache: Path | None = None, identity: str = "", rows: int | None = None
     ) -> None:
-        """Raises UserError for a generator with a repetition penalty, which `eval/rows.py` does not know."""
+        """Raises UserError for a generator with a repetition penalty, which `eval/generation/rows.py` does not know."""
         if chat.section.repetition_penalty != 1:
             raise UserError(
                 f"generator.repetition_penalty is {chat.section.repetition_penalty:g}: the evaluation decodes greedily "
@@ -147,7 +147,7 @@ class Batched:
         self.wanted.clear()
 
     def _generate(self, prompts: Sequence[list[int]], adapter: bool, limit: int) -> Iterator[tuple[int, Draft]]:
-        from eval.rows import Rows
+        from eval.generation.rows import Rows
 
         loaded = self.chat.loaded
         model, stops = loaded.model, loaded.stops

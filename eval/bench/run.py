@@ -1,4 +1,4 @@
-"""Measure what the README claims: `python -m eval.bench [indexing retrieval abstention generation startup ...]`.
+"""Measure what the README claims: `python -m eval bench [indexing retrieval abstention generation startup ...]`.
 
 Writes one JSON file under data/bench/ and prints a table. Speeds are ratios against a baseline in the same run;
 absolute times are of this machine, which the file describes.
@@ -9,41 +9,37 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from configs import entry
-from configs.errors import UserError, run
+from configs.errors import UserError
+from eval.bench.machine import machine
 
-PARTS = ("retrieval", "abstention", "generation", "startup", "attribution", "finetune", "evaluation", "indexing")
+PARTS = ("retrieval", "generation", "startup", "attribution", "finetune", "evaluation", "indexing")
 
 
-def parser() -> argparse.ArgumentParser:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    result = argparse.ArgumentParser(prog="python -m eval.bench", description="Measure speed and retrieval.")
-    result.add_argument("parts", nargs="*", metavar="PART", help=f"which, of {', '.join(PARTS)} (default: all)")
-    result.add_argument("--index", type=Path, metavar="FOLDER", help="the index (default: data/index)")
-    result.add_argument("--out", type=Path, metavar="FILE", help="the JSON (default: data/bench/DATE.json)")
-    result.add_argument("-n", type=int, default=24, help="questions that are answered for speed (default: 24)")
-    result.add_argument("--limit", type=int, help="pairs that are indexed for speed (default: all)")
-    entry.add_arguments(result)
-    return result
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"which, of {', '.join(PARTS)} (default: all)")
+    parser.add_argument("--index", type=Path, metavar="FOLDER", help="the index (default: data/index)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the JSON (default: data/bench/DATE.json)")
+    parser.add_argument("-n", type=int, default=24, help="questions that are answered for speed (default: 24)")
+    parser.add_argument("--limit", type=int, help="pairs that are indexed for speed (default: all)")
+    parser.add_argument("--medquad", type=Path, help="MedQuAD's archive (default: the variable MEDQUAD)")
+    entry.add_arguments(parser)
 
 
-def main() -> int:
+def main(args: argparse.Namespace) -> int:
     """Run the parts asked for; one that fails is named and the others go on."""
-    args = parser().parse_args()
     unknown = sorted(set(args.parts) - set(PARTS))
     if unknown:
         raise UserError(f"no benchmark {unknown[0]!r}; there are: {', '.join(PARTS)}")
     profile = entry.load_for(args, adapter=True)
     folder = args.index or entry.index_folder()
-    medquad = os.environ.get("MEDQUAD")
-    data = Path(medquad).parent if medquad else None
+    data = args.medquad.parent if args.medquad else None
     results: dict[str, Any] = {"when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
     results |= {"profile": profile.name, "machine": machine(), "index": _manifest(folder)}
     failed = 0
@@ -73,10 +69,6 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
         from eval.bench import retrieval
 
         return lambda: retrieval.run(profile, folder, data)
-    if part == "abstention":
-        from eval.bench import abstention
-
-        return lambda: abstention.run(profile, folder, data)
     if part == "generation":
         from eval.bench import generation
 
@@ -89,7 +81,7 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
         from eval.bench import evaluation
 
         return lambda: evaluation.run(profile, folder, args.n)
-    spec = [os.environ["MEDQUAD"]] if data else ["starter"]
+    spec = [str(args.medquad)] if data else ["starter"]
     if part == "attribution":
         from eval.bench import attribution
 
@@ -97,21 +89,6 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
     from eval.bench import indexing
 
     return lambda: indexing.run(profile, spec, entry.data_folder() / "bench" / "work", args.limit, args.overrides)
-
-
-def machine() -> dict[str, Any]:
-    """What it ran on."""
-    import torch
-
-    name = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = names[0] if names else name
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
-    facts = {"cpu": name, "cores": len(os.sched_getaffinity(0)), "threads": torch.get_num_threads()}
-    facts |= {"bf16": bool(native), "cuda": torch.cuda.is_available(), "torch": torch.__version__}
-    return facts | {"python": platform.python_version()}
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -139,7 +116,3 @@ def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
         text = f"{value:.4g}" if isinstance(value, float) else str(value)
         return [(prefix, text if len(text) <= 100 else text[:97] + "...")]
     return [row for name, inner in value.items() for row in _flat(inner, f"{prefix} {name}".strip())]
-
-
-if __name__ == "__main__":
-    run(main)

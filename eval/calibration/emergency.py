@@ -1,4 +1,4 @@
-"""Fit the second look for emergencies: `python -m eval.alarm [--index data/index]`, which writes `rag/alarm.json`.
+"""Fit the second look for emergencies, `rag/alarm.json`: `python -m eval calibrate emergency`.
 
 Fitted on the labelled messages that the phrases were written with, on the calibration half of the uncovered
 questions and on a sample of the corpus' own questions; held-out messages and the test half are only reported on.
@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from configs import entry
-from configs.errors import run
+from eval.datasets.consumers import QUESTIONS
 
-QUESTIONS = Path(__file__).parent / "questions"
 SAMPLE = 1500
 """The corpus' questions taken as no emergencies; each weighs a tenth of a labelled message."""
 STRENGTH = 10.0
@@ -27,16 +26,18 @@ MAX_FALSE_ALARMS = 0.025
 FOLDS = 10
 
 
-def main() -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--index", type=Path, metavar="FOLDER", help="an index of MedQuAD (default: data/index)")
+    entry.add_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
     """Fit, report and write."""
     from index.embedder import Embedder
     from index.store import Index
     from rag.alarm import SHIPPED
 
-    parser = argparse.ArgumentParser(prog="python -m eval.alarm", description="Fit the second look for emergencies.")
-    parser.add_argument("--index", type=Path, metavar="FOLDER", help="an index of MedQuAD (default: data/index)")
-    entry.add_arguments(parser)
-    args = parser.parse_args()
     profile = entry.load_for(args)
     embedder = Embedder(profile.embedder)
     index = Index.open(args.index or entry.index_folder())
@@ -46,6 +47,7 @@ def main() -> None:
     facts = {"date": date.today().isoformat(), "embedder": embedder.fingerprint, "corpus": index.manifest.corpus_digest}
     SHIPPED.write_text(json.dumps({**model, "provenance": {**facts, **report}}) + "\n", "utf-8")
     print(json.dumps(report, indent=2))
+    return 0
 
 
 def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,7 +102,3 @@ def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str
 
 def _rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (QUESTIONS / name).read_text("utf-8").splitlines()]
-
-
-if __name__ == "__main__":
-    run(main)

@@ -6,7 +6,7 @@ Against `generate` on a padded batch it leaves out what is done for nothing: a p
 shared beginning once, a row that ended makes room for the next, and what a row repeats of its prompt or of itself is
 guessed and checked in one pass, as in `rag/generators/decoding.py`. The tokens of all rows go through the linear
 layers as one sequence; only attention knows which row they are of. Every kept token is the model's own choice.
-`python -m eval.bench evaluation` measures it against `generate`.
+`python -m eval bench evaluation` measures it against `generate`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The claim is laid along the stretch of the premise that is most like it, word by word; what remains are words that
 came, went or took another's place. Shares nothing with the code that makes the citations (`rag/attribution.py`), or
-the judge would repeat the judged one's mistakes. `python -m eval.checker` fits and reports it.
+the judge would repeat the judged one's mistakes. `python -m eval.checker.checker` fits and reports it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import Stemmer
 from rapidfuzz.distance import Levenshtein
 
-from eval.citations import among, numbers
+from eval.checker.numbers import among, numbers
 from index.sentences import spans
 
 NAMES = (

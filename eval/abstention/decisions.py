@@ -1,4 +1,4 @@
-"""When to abstain: what the model decides on retrieval's own prompts, `python -m eval decisions`.
+"""When to abstain: what the model decides on retrieval's own prompts, `python -m eval abstention`.
 
 Questions of a split are asked as they stand and in other words, once with the whole corpus indexed and once without
 the split's topics; on validation also what consumers asked (MEDIQA's Alexa questions and messages), where it is there.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -101,7 +100,7 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
     shuffled, and where retrieval misses the right passage it is put in last. Prompts of 224 to 448 tokens.
     """
     from configs.recipes import Data
-    from eval.stats import share
+    from eval.metrics.shares import share
     from finetune import corpus as corpora
     from finetune import data as examples
     from index.readers.report import ReadReport
@@ -137,7 +136,7 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
 
 def _opened(profile: Profile, data: Path) -> tuple[Pipeline, Splits]:
     """The pipeline and the splits that its adapter was trained on."""
-    from eval import predict
+    from eval.generation import predict
     from finetune.splits import make
     from rag.pipeline import Pipeline
 
@@ -155,8 +154,9 @@ def measure(profile: Profile, data: Path, split: Split, n: int, judged: Path | N
     `judged` is a folder with mediqa2019/ and liveqa-med/, looked at for validation alone.
     Raises UserError for a missing index or adapter, or an adapter that has learnt the questions.
     """
-    from eval import predict, topics
-    from eval.calibrate import consumers, uncovered
+    from eval.datasets import own as topics
+    from eval.datasets.consumers import consumers, uncovered
+    from eval.generation import predict
 
     pipeline, splits = _opened(profile, data)
     index = pipeline.index
@@ -191,7 +191,7 @@ def sentences(retriever: HybridRetriever, messages: Sequence[str]) -> list[str]:
 
 def table(found: Sequence[Decision], profile: Profile) -> list[dict[str, Any]]:
     """For each value of the ladder the share declined of every kind, with n and 95% interval."""
-    from eval.stats import share
+    from eval.metrics.shares import share
 
     groups = list(dict.fromkeys((one.covered, one.kind) for one in found))
     result = []
@@ -211,9 +211,8 @@ def table(found: Sequence[Decision], profile: Profile) -> list[dict[str, Any]]:
     return result
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m eval decisions", description="When does the model abstain?")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
     parser.add_argument("-n", type=int, default=150, help="questions of each kind (default: 150)")
     parser.add_argument("--split", choices=("validation", "test"), default="validation", help="choose on validation")
     parser.add_argument("--judged", type=Path, metavar="FOLDER", help="with mediqa2019/ and liveqa-med/ (default: "
@@ -222,7 +221,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="every decision, as JSON lines")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     entry.add_arguments(parser)
-    args = parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure and print."""
     if args.n < 1:
         raise UserError(f"-n {args.n}: at least one question is needed")
     from index.progress import shown
@@ -230,12 +232,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     profile = entry.load_for(args, adapter=True)
     if args.made:
         return _made(profile, args)
-    judged = args.judged
-    if judged is None and os.environ.get("MEDQUAD"):
-        beside = Path(os.environ["MEDQUAD"]).parent
-        judged = beside if all((beside / name).is_dir() for name in ("mediqa2019", "liveqa-med")) else None
     with shown() as say:
-        found = measure(profile, entry.data_folder(), args.split, args.n, judged, say)
+        found = measure(profile, entry.data_folder(), args.split, args.n, args.judged, say)
     if args.out:
         args.out.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found), "utf-8")
     rows = table(found, profile)

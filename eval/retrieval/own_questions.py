@@ -13,7 +13,7 @@ from configs.errors import UserError
 
 if TYPE_CHECKING:
     from configs.schema import Profile
-    from eval.topics import Asked
+    from eval.datasets.own import Asked
     from index.embedder import EmbedderLike
     from rag.retriever import HybridRetriever
 
@@ -33,7 +33,7 @@ def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int
     the embedder alone (no names, no BM25); BM25 alone. "n" counts questions. Beside the rows, "intervals_by" is what
     the intervals draw, and "deployed" says which rows are the retriever as it is used.
     """
-    from eval import topics
+    from eval.datasets import own as topics
     from finetune import splits
     from index.store import Index
     from rag.retriever import HybridRetriever
@@ -74,8 +74,8 @@ def measure(kind: str, retriever: HybridRetriever, questions: Sequence[Asked], t
 
     Near-repeats are shown once, so of two pairs with one text either may stand for both. `topics`: each question's.
     """
-    from eval.ranking import figures
-    from eval.topics import same_topic
+    from eval.datasets.own import same_topic
+    from eval.metrics.ranking import figures
     from index.progress import shown
 
     rows = []

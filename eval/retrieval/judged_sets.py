@@ -7,10 +7,10 @@
 mediqa   MEDIQA-2019 task 3: the given answers of each question, ranked again; any file of that format with --file.
 liveqa   the LiveQA-Med judgements over MedQuAD, condensed to the judged answers of each question. The texts of the
          answers that MedQuAD withdrew are read from the judgements: to score a ranking, never to serve an answer.
-medquad  MedQuAD's questions of the test topics over the whole index, as written and reworded (`eval/topics.py`).
+medquad  MedQuAD's questions of the test topics over the whole index, as written and reworded (`eval/datasets/own.py`).
 
 "dense" is the score of the retriever without BM25 and names, unchanged; of the rows over judged answers it is the
-nearest to what the chat uses. The re-ranker weighs more of what an answer shows (`eval/rerank.py`); it is for this
+nearest to what the chat uses. The re-ranker weighs more of what an answer shows (`systems.py`); it is for this
 evaluation only, no retriever uses it. Its features and weights were chosen on MEDIQA's Alexa questions alone. On those
 the weights are cross-validated, each fifth of the file scored by weights fitted on the rest; the choice of the features
 is not.
@@ -22,28 +22,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs import entry
 from configs.errors import UserError
-from configs.errors import run as run_entry
 from eval.report.wording import sentence
 
 if TYPE_CHECKING:
     import numpy as np
 
     from configs.schema import Profile
-    from eval.given import Question
-    from eval.rerank import Answers, Encode
+    from eval.datasets.given import Question
+    from eval.retrieval.systems import Answers, Encode
     from index.embedder import EmbedderLike
 
 SETS = ("mediqa", "liveqa", "medquad")
 COUNT = 400
 RERANKER = "re-ranker (evaluation only)"
-"""The row of `eval.rerank`, which is not the retriever that `rag/retriever.py` calls hybrid."""
+"""The row of `eval.retrieval.systems`, which is not the retriever that `rag/retriever.py` calls hybrid."""
 COMPARED = ("map", "p@1", "ndcg@10")
 """Measures by which the re-ranker is held against each other system, question by question."""
 NAMES = {
@@ -53,7 +51,7 @@ NAMES = {
 }
 TUNED_ON = "alexa"
 WEIGHTS = {"title": 1.91, "passage": 7.86, "passages": 3.68, "lexical": 0.13, "asked": 1.76, "held": 1.09}
-"""What `eval.rerank.fit` gives on all Alexa questions with the embedder all-MiniLM-L6-v2."""
+"""What `eval.retrieval.systems.fit` gives on all Alexa questions with the embedder all-MiniLM-L6-v2."""
 FITTED = f"{RERANKER}: weights and features chosen on {NAMES[TUNED_ON]}, on nothing of this set"
 CROSS_VALIDATED = f"{RERANKER}: features chosen on this very set; weights cross-validated, a fifth at a time"
 DEPLOYED = (
@@ -75,15 +73,15 @@ def tables(
     seed: int = 0,
     absent: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """All that was asked for, as {"sets": [...], "own": {...}}; figures are `eval.ranking.figure`s.
+    """All that was asked for, as {"sets": [...], "own": {...}}; figures are `eval.metrics.ranking.figure`s.
 
     `absent` is told of a judged set that is not there, whose tables are then left out; without it that is an error.
     `data` holds mediqa2019/, liveqa-med/ and, unless `medquad` names it, medquad.zip. `files` take the place of
     MEDIQA's own. `cache` is the folder of vectors (`index/cache.py`). Raises UserError for an unknown set, a file
     that is missing, is no XML, or holds no judged question, and for an index that is not there.
     """
-    from eval.judged import Absent
-    from eval.recall import own
+    from eval.datasets.judged import Absent
+    from eval.retrieval.own_questions import own
     from index.embedder import Embedder
 
     for name in sets:
@@ -113,8 +111,8 @@ def mediqa(
     profile: Profile, embedder: EmbedderLike, folder: Path, files: Sequence[Path] = (), cache: Path | None = None
 ) -> list[dict[str, Any]]:
     """The table of each file, or of MEDIQA's two training sets and validation set in `folder`."""
-    from eval.given import read_mediqa
-    from eval.judged import MEDIQA
+    from eval.datasets.given import read_mediqa
+    from eval.datasets.judged import MEDIQA
 
     # All files are read before anything is embedded: a mistake shows at once.
     names = {MEDIQA[key]: name for key, name in NAMES.items()}
@@ -147,7 +145,7 @@ def liveqa(
     profile: Profile, embedder: EmbedderLike, medquad: Path, folder: Path, cache: Path | None = None
 ) -> list[dict[str, Any]]:
     """Tables of the judgements over MedQuAD: by the message as typed and by its summary, by either of two grades."""
-    from eval import given, judged
+    from eval.datasets import given, judged
 
     judgements = judged.qrels(medquad)
     asked = {item.number: item for item in judged.liveqa(folder)}
@@ -181,8 +179,8 @@ def liveqa(
 
 def table(questions: Sequence[Question], systems: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
     """Counts, every system's figures, and the re-ranker minus each other system; intervals are by question, paired."""
-    from eval.judged import CORRECT
-    from eval.ranking import difference, figures, measures, order
+    from eval.datasets.judged import CORRECT
+    from eval.metrics.ranking import difference, figures, measures, order
 
     rows = {
         name: [
@@ -220,7 +218,7 @@ def _prepare(
     """The answers and a look-up of their vectors, all embedded at once; `whole`: for `Answers.first`, not `plain`."""
     import numpy as np
 
-    from eval.rerank import Answers
+    from eval.retrieval.systems import Answers
     from index.cache import encode
     from index.progress import shown
 
@@ -242,7 +240,7 @@ def _prepare(
 def _reranked(answers: Answers, encode: Encode, cross_validated: bool = False) -> list[np.ndarray]:
     import numpy as np
 
-    from eval.rerank import FEATURES, held_out
+    from eval.retrieval.systems import FEATURES, held_out
 
     features = answers.features(encode)
     if cross_validated:
@@ -296,14 +294,12 @@ def _said(row: Mapping[str, Any]) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; `--set` takes a set's name or, as in other commands, a field of the profile."""
-    medquad = os.environ.get("MEDQUAD")
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path(medquad).parent if medquad else None,
         help="folder with mediqa2019/, liveqa-med/ and medquad.zip (default: where the variable MEDQUAD's file is)",
     )
-    parser.add_argument("--medquad", type=Path, default=Path(medquad) if medquad else None, help="MedQuAD's archive")
+    parser.add_argument("--medquad", type=Path, help="MedQuAD's archive (default: the variable MEDQUAD)")
     parser.add_argument("--file", type=Path, action="append", default=[], help="a file of MEDIQA task 3; repeatable")
     parser.add_argument("--index", type=Path, help="the index of the whole corpus (default: data/index)")
     parser.add_argument(
@@ -349,13 +345,3 @@ def main(args: argparse.Namespace) -> int:
         except OSError as error:
             raise UserError(f"--json {args.json}: cannot be written ({error.strerror})") from None
     return 0
-
-
-def _command() -> int:
-    parser = argparse.ArgumentParser(prog="python -m eval.retrieval", description="Whether good answers come first.")
-    add_arguments(parser)
-    return main(parser.parse_args())
-
-
-if __name__ == "__main__":
-    run_entry(_command)

@@ -2,7 +2,7 @@
 
 They work offline: nothing is fetched (as `evaluate.load` would) and nothing is written to the home folder. Every
 metric has `compute(predictions=, references=)`, the corpus's figures, and `per_answer(predictions, references)`, one
-value an answer, for `eval.bootstrap`. Citation marks `[n]` are taken out first, on both sides. An empty prediction
+value an answer, for intervals. Citation marks `[n]` are taken out first, on both sides. An empty prediction
 scores 0; only readability, which an empty text has none of, is NaN for it. Importing this module takes seconds
 (evaluate brings datasets and pandas), so import it where it is used.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from datasets import Features, Value
 
 from configs.errors import UserError
-from eval.overlap import plain
+from eval.metrics.overlap import plain
 from index.sentences import spans
 from index.weights import resolve
 

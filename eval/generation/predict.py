@@ -28,7 +28,7 @@ from rag.answer import Answer, Sentence, cited
 from rag.versions import GENERATION_VERSION, versions
 
 if TYPE_CHECKING:
-    from eval.batched import Batched
+    from eval.generation.batched import Batched
     from finetune.splits import Splits
     from index.corpus import QAPair
     from rag.pipeline import Pipeline
@@ -256,7 +256,7 @@ class Run:
 
     @cached_property
     def _drafts(self) -> Batched:
-        from eval.batched import Batched
+        from eval.generation.batched import Batched
         from rag.generators.transformers import TransformersChat
 
         chat = TransformersChat.load(self.profile.generator, self.data / "models")

@@ -1,6 +1,6 @@
 """Questions with the answers that people judged: MEDIQA task 3's files and the LiveQA-Med judgements over MedQuAD.
 
-No command of its own; `eval/retrieval.py` reads its questions here, `eval/rerank.py` scores their answers.
+No command of its own; `eval/retrieval/` reads its questions here and scores their answers.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import UserError
-from eval import judged
-from eval.judged import Judged, LiveQuestion
+from eval.datasets import judged
+from eval.datasets.judged import Judged, LiveQuestion
 
 _TITLE = re.compile(r"(.{1,150}?)\s?:\s+(?=\S)")
 

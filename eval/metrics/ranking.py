@@ -1,7 +1,7 @@
 """How good a ranking is, with intervals: MAP, MRR, P@1, nDCG@10, the grade on top and success among the first.
 
-No command of its own; `eval/retrieval.py` and `eval/recall.py` report with it. Grades are 1 to 4; from 3 on an answer
-is correct. A question with no correct answer counts as 0 in every share, as in the published figures of MEDIQA-2019.
+No command of its own; `eval/retrieval/` reports with it. Grades are 1 to 4; from 3 on an answer is correct.
+A question with no correct answer counts as 0 in every share, as in the published figures of MEDIQA-2019.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from eval.bootstrap import Topics
-from eval.judged import CORRECT
+from eval.datasets.judged import CORRECT
+from eval.metrics.bootstrap import Topics
 
 MEASURES = ("map", "mrr", "p@1", "ndcg@10", "grade@1", "success@3", "success@5")
 ROUNDS = 2000
@@ -76,7 +76,7 @@ def figures(
 ) -> dict[str, Figure]:
     """`figure` of every measure, from one mapping a question.
 
-    With each question's topic, intervals are by topic (`eval.bootstrap`): questions on one topic are found or missed
+    With each question's topic, intervals are by topic (`Topics`): questions on one topic are found or missed
     together, so drawing single ones would make the intervals too narrow.
     """
     if topics is None:

@@ -1,7 +1,7 @@
 """Questions with human judgements: LiveQA-Med over MedQuAD (qrels) and MEDIQA-2019 tasks 2 and 3.
 
 Grades are 1 incorrect, 2 related, 3 incomplete, 4 excellent; 3 and 4 count as correct. No command of its own:
-`eval/bench/` and `eval/calibrate.py` read their questions here.
+`eval/bench/` and `eval/calibration/confidence.py` read their questions here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fit the confidence: `python -m eval.calibrate --medquad medquad.zip --mediqa FOLDER --liveqa FOLDER`.
+"""Fit the confidence: `python -m eval calibrate confidence --medquad medquad.zip --mediqa FOLDER --liveqa FOLDER`.
 
 Covered questions: MedQuAD's own and reworded ones of the validation topics, MEDIQA's Alexa questions with a
 correct answer on a page of the corpus, and consumers' messages of MEDIQA task 2 that name a topic of the corpus.
@@ -10,21 +10,18 @@ leave its questions out, and nothing of the test halves is looked at.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs import entry
-from configs.errors import UserError, run
 
 if TYPE_CHECKING:
     from index.corpus import QAPair
     from rag.confidence import Features
     from rag.retriever import HybridRetriever
 
-QUESTIONS = Path(__file__).parent / "questions" / "uncovered.jsonl"
 PER_SET = 250
 ANSWERED_UNCOVERED = 0.05
 """Share of the uncovered calibration questions that may be answered: half of the target of 10%, for what the
@@ -48,30 +45,21 @@ class Case:
     covered: bool
 
 
-def parser() -> argparse.ArgumentParser:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    result = argparse.ArgumentParser(prog="python -m eval.calibrate", description="Fit the retrieval confidence.")
-    result.add_argument("--medquad", type=Path, required=True, help="MedQuAD's zip or folder")
-    result.add_argument("--mediqa", type=Path, required=True, help="folder of the MEDIQA-2019 files")
-    result.add_argument("--liveqa", type=Path, required=True, help="folder of LiveQA-Med, whose questions are left out")
-    result.add_argument("--index", type=Path, help="the index of the whole of MedQuAD (default: data/index)")
-    result.add_argument("--out", type=Path, help="where the model is written (default: rag/confidence.json)")
-    entry.add_arguments(result)
-    return result
-
-
-def uncovered(part: str, path: Path = QUESTIONS) -> list[tuple[str, str]]:
-    """(question, kind) of the calibration or the test half."""
-    try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-        return [(row["question"], row["kind"]) for row in rows if row["part"] == part]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read as questions ({error})") from None
+    parser.add_argument("--medquad", type=Path, required=True, help="MedQuAD's zip or folder")
+    parser.add_argument("--mediqa", type=Path, required=True, help="folder of the MEDIQA-2019 files")
+    parser.add_argument("--liveqa", type=Path, required=True, help="folder of LiveQA-Med, whose questions are left out")
+    parser.add_argument("--index", type=Path, help="the index of the whole of MedQuAD (default: data/index)")
+    parser.add_argument("--out", type=Path, help="where the model is written (default: rag/confidence.json)")
+    entry.add_arguments(parser)
 
 
 def cases(retriever: HybridRetriever, corpus_digest: str, medquad: Path, mediqa: Path, liveqa: Path) -> list[Case]:
     """All calibration questions; the same input gives the same list."""
-    from eval import judged, topics
+    from eval.datasets import judged
+    from eval.datasets import own as topics
+    from eval.datasets.consumers import consumers, uncovered
     from finetune import splits
 
     pairs: list[QAPair] = list(retriever.index.pairs)
@@ -93,26 +81,6 @@ def cases(retriever: HybridRetriever, corpus_digest: str, medquad: Path, mediqa:
     return found + letters
 
 
-def consumers(retriever: HybridRetriever, mediqa: Path, liveqa: Path) -> tuple[list[str], list[str]]:
-    """Questions that people asked and the corpus answers: Alexa's of MEDIQA, and messages that name a topic.
-
-    A message that holds a question of LiveQA-Med, which is for reporting, is left out.
-    """
-    from eval import judged
-    from finetune.splits import normalise
-
-    alexa = [item.question for item in judged.mediqa(mediqa, "alexa") if judged.on_pages(item, retriever.index.pairs)]
-    kept_apart = [normalise(item.message) for item in judged.liveqa(liveqa)]
-    messages = []
-    for message in dict.fromkeys(item.message for item in judged.rqe(mediqa, "validation")):
-        flat = normalise(message)
-        if any(known and known in flat for known in kept_apart):
-            continue
-        if retriever.names_topic(message):
-            messages.append(message)
-    return alexa, messages
-
-
 def calibrate(found: list[Case], features: list[Features]) -> tuple[tuple[float, ...], float, dict[str, Any]]:
     """Weights, bias and shares answered a set. The bias puts the operating point at a confidence of 0.5."""
     import numpy as np
@@ -130,9 +98,8 @@ def calibrate(found: list[Case], features: list[Features]) -> tuple[tuple[float,
     return weights, bias - cut, answered
 
 
-def main() -> int:
+def main(args: argparse.Namespace) -> int:
     """Fit, print and write."""
-    args = parser().parse_args()
     profile = entry.load_for(args)
     from index.embedder import Embedder
     from index.store import Index
@@ -158,7 +125,3 @@ def main() -> int:
     for kind, row in answered.items():
         print(f"{kind:32} {row['n']:4} answered {row['answered']:.3f}")
     return 0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -3,7 +3,7 @@
 Supported: a sentence with its own passage, as it is, reworded (lightly or freely), shortened, reordered, with its voice
 changed, or joined to the next; a list item; two sentences of two sources. Unsupported: the same with another passage,
 with one of its two sources, or with one fact altered; the alterations of numbers, names, negations and opposite words
-are those of `eval/bench/attribution.py`. `python -m eval.checker` uses them.
+are those of `eval/checker/altered.py`. `python -m eval.checker.checker` uses them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from eval.citations import source_text
+from eval.checker.numbers import source_text
 from finetune.splits import normalise
 from index.corpus import QAPair
 
@@ -71,7 +71,7 @@ class Labelled:
 
 def labelled(pairs: Sequence[QAPair], rows: Sequence[int], sentences: int, seed: int = 0) -> list[Labelled]:
     """Pairs from up to so many sentences of the given rows, each of another page; the same input, the same pairs."""
-    from eval.bench.attribution import cases, passages
+    from eval.checker.altered import cases, passages
 
     mine = [pairs[row] for row in rows]
     by_id = {pair.id: pair for pair in mine}

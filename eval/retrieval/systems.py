@@ -1,7 +1,7 @@
 """A question's given answers, scored: BM25, a plain embedder, and as this project's retrieval would see them.
 
-No command of its own; `eval/retrieval.py` compares the systems. An answer is read as the index reads a pair: its title
-in the place of the pair's question, its text cut into the index's passages.
+No command of its own; `judged_sets.py` compares the systems. An answer is read as the index reads a pair: its title in
+the place of the pair's question, its text cut into the index's passages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rag.question import parts
 
 if TYPE_CHECKING:
     from configs.schema import Profile
-    from eval.given import Given, Question
+    from eval.datasets.given import Given, Question
 
 Encode = Callable[[list[str]], np.ndarray]
 """Texts to unit vectors, float32 (n, d)."""

@@ -1,0 +1,1 @@
+"""When is there no answer, and who decides it?"""

@@ -1,0 +1,1 @@
+"""Fits the models that `rag` loads. Nothing imports it."""

@@ -1,0 +1,1 @@
+"""The checker of citations, which shares no code with what makes them."""

@@ -1,0 +1,1 @@
+"""What each mode answers, generated once and kept."""

@@ -1,0 +1,1 @@
+"""Figures of texts, rankings and citations, with their intervals."""

@@ -1,0 +1,1 @@
+"""Whether the right answer comes first."""

@@ -1,0 +1,183 @@
+"""Base, fine-tuned and fine-tuned + retrieval on held-out questions: `python -m eval [run] [-n 400]`.
+
+It goes on where a killed run stopped, and generates nothing twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs import entry
+from configs.errors import UserError
+
+if TYPE_CHECKING:
+    from configs.schema import Profile
+
+MODES = ("base", "finetuned", "finetuned+rag", "base+rag", "extractive")
+REGIMES = ("indexed", "withheld")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("-n", type=int, default=400, help="questions (default: 400)")
+    parser.add_argument("--modes", default="", help=f"of {','.join(MODES)} (default: all that there are)")
+    parser.add_argument("--regimes", default=",".join(REGIMES), help=f"of {','.join(REGIMES)} (default: both)")
+    parser.add_argument("--split", choices=("topic", "row"), default="topic", help="row: as published; topics leak")
+    parser.add_argument("--seed", type=int, default=0, help="of the questions drawn (default: 0)")
+    parser.add_argument("--tokens", type=int, default=320, help="most a generated answer may have (default: 320)")
+    parser.add_argument("--adapter", type=Path, metavar="FOLDER", help="which (default: the one the chat takes)")
+    parser.add_argument("--nli", type=Path, metavar="FOLDER", help="check citations by this NLI model, not by words")
+    parser.add_argument("--no-bertscore", action="store_true", help="leave BERTScore out")
+    parser.add_argument("--judged", type=Path, metavar="FOLDER", help="with mediqa2019/ and liveqa-med/ (default: "
+                        "where the variable MEDQUAD's file is, if they are there)")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="of the report (default: data/eval/latest)")
+    parser.add_argument("--into-card", action="store_true", help="put the table into the adapter's model card too")
+    parser.add_argument("--medquad", type=Path, help="MedQuAD's archive, for its judgements (default: MEDQUAD)")
+    entry.add_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Evaluate; a full disk is one line."""
+    if args.n < 1:
+        raise UserError(f"-n {args.n}: at least one question is needed")
+    if args.tokens < 1:
+        raise UserError(f"--tokens {args.tokens}: an answer needs at least one")
+    with full_disk_said():
+        return _evaluate(args)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    """Generate what is not there, score it, and write the report."""
+    from eval import report
+    from eval.checker import checker
+    from eval.generation.predict import Run, Setup
+    from eval.report.markdown import main_table, summary
+    from eval.score import score
+    from index.identity import counted
+    from index.progress import shown
+
+    profile = entry.load_for(args, adapter=True)
+    if args.adapter:
+        generator = profile.generator.model_copy(update={"adapter": str(args.adapter)})
+        profile = profile.model_copy(update={"generator": generator})
+    card = _card(profile) if args.into_card else None
+    if args.judged and not args.judged.is_dir():
+        raise UserError(f"--judged {args.judged}: no such folder; it should hold mediqa2019/ and liveqa-med/")
+    data = entry.data_folder()
+    regimes = _named(args.regimes, REGIMES, "--regimes")
+    _named(args.modes or ",".join(MODES), MODES, "--modes")
+    judge = checker.NliChecker(args.nli) if args.nli else checker.SupportChecker.load()
+    with shown() as say:
+        setup = Setup(n=args.n, by=args.split, seed=args.seed, tokens=args.tokens)
+        run = Run(profile, setup, data, say)
+        there = [mode for mode in MODES if mode in run.pipeline.modes]
+        modes = _named(args.modes, MODES, "--modes") if args.modes else there
+        run.available(modes)
+        if not args.modes and len(there) < len(MODES):
+            print("no adapter: only base, base+rag and extractive are compared (make finetune)", file=sys.stderr)
+        print(f"corpus {counted(run.pipeline.index.manifest.parts)}, as indexed", file=sys.stderr)
+        print(f"{len(run.pairs)} test questions of {len(set(run.topics))} topics, run {run.hash[:12]}", file=sys.stderr)
+        results = score(
+            run,
+            modes,  # type: ignore[arg-type]
+            regimes,  # type: ignore[arg-type]
+            judge,
+            _calibration(judge, run),
+            None if args.no_bertscore else profile.bertscore_encoder,
+            _retrieval(profile, args.judged, args.medquad, data),
+            _command(),
+        )
+    out = args.out or data / "eval" / "latest"
+    report.write(results, out)
+    if card:
+        from finetune.store import add_results
+
+        add_results(card, summary(results).splitlines())
+    print(main_table(results))
+    print(f"{out / 'report.html'}", file=sys.stderr)
+    return 0
+
+
+def _card(profile: Any) -> Path:
+    """The folder of the adapter whose card takes the table. Raises UserError, before any work, where it cannot."""
+    from finetune.store import read_manifest
+    from rag.generators.loading import adapter_folder
+
+    if not profile.generator.adapter:
+        raise UserError("--into-card: there is no adapter whose card could take it (--adapter FOLDER)")
+    folder = adapter_folder(profile.generator.adapter)
+    read_manifest(folder)
+    return folder
+
+
+def _named(given: str, known: tuple[str, ...], option: str) -> list[str]:
+    names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise UserError(f"{option}: unknown {name!r}; there are: {', '.join(known)}")
+    if not names:
+        raise UserError(f"{option}: name at least one of {', '.join(known)}")
+    return names
+
+
+def _calibration(judge: Any, run: Any) -> dict[str, Any]:
+    """How far the checker of citations can itself be trusted, on sentences of the test topics whose label is known."""
+    from eval.checker import checker, trust
+    from eval.checker.pairs import labelled
+
+    pairs = run.pipeline.index.pairs
+    unseen = labelled(pairs, run.splits.rows(pairs, "test"), trust.SENTENCES)
+    found = {"split": "test", "n": len(unseen), **trust.report(judge, unseen)}
+    if isinstance(judge, checker.SupportChecker):
+        found["threshold"] = judge.model.threshold
+    return found
+
+
+def _retrieval(profile: Profile, folder: Path | None, medquad: Path | None, data: Path) -> dict[str, Any]:
+    """The retrieval tables: the index's own questions always, the judged sets where they are.
+
+    A set that is not there is no mistake: a line says so.
+    """
+    from eval.retrieval import judged_sets as retrieval
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    if folder is None:
+        say("judged questions are not there (--judged FOLDER); retrieval is measured on the index's own questions")
+    return retrieval.tables(
+        profile,
+        data / "index",
+        folder or Path(),
+        sets=retrieval.SETS if folder else ("medquad",),
+        medquad=medquad,
+        cache=data / "cache" / "embeddings",
+        absent=say,
+    )
+
+
+def _command() -> str:
+    """What was typed, without this machine's folders."""
+    words = [Path(word).name if "/" in word and Path(word).is_absolute() else word for word in sys.argv[1:]]
+    return " ".join(["python -m eval", *map(shlex.quote, words)])
+
+
+def full_disk_said() -> Any:
+    """A context in which a full disk is one line."""
+    import errno
+    from contextlib import contextmanager
+
+    @contextmanager
+    def context() -> Any:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError("the disk is full; free some space and run the same command again to go on") from None
+            raise
+
+    return context()

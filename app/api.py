@@ -2,29 +2,36 @@
 
     curl -s localhost:7860/api/ask -H 'content-type: application/json' -d '{"question": "What is gout?"}'
 
-The body of an answer is `rag.answer.Answer`. Mistakes in a request give 422 with one line in `detail`.
+The body of an answer is `rag.answer.Answer`. Mistakes in a request give 422 with one line in `detail`; where too many
+questions wait already, it is 429 with `Retry-After` in seconds.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
-from app.engine import Engine, Failed, Unavailable, check, one_line
+from app.engine import Busy, Engine, Failed, Job, Unavailable, check, one_line
 from configs.errors import UserError
 from configs.schema import Mode
+from index import identity
+from index.identity import Part
 from rag.answer import Answer
 
 LOAD_SECONDS = 60.0
 """How long a request waits for the model to be loaded."""
+
+LOOK_SECONDS = 1.0
+"""How often a request that waits looks whether its asker is still there."""
 
 
 class Ask(BaseModel):
@@ -49,6 +56,7 @@ class Found(BaseModel):
     url: str
     score: float
     demonstration: bool
+    doses_left_out: int = Field(0, description="sentences with doses that `text` does not show")
 
 
 class SearchResult(BaseModel):
@@ -60,31 +68,67 @@ class SearchResult(BaseModel):
     hits: list[Found]
 
 
+class CorpusPart(BaseModel):
+    """One source of the corpus; `pairs` is null where the index does not say, `license` empty if not known."""
+
+    name: str
+    kind: str = Field(description="medquad, starter or own")
+    pairs: int | None
+    attribution: str
+    license: str
+
+
+class Corpus(BaseModel):
+    """What the answers are made from; all of it is empty while that is not known."""
+
+    description: str = Field(description="what the program does, naming where its answers come from")
+    attribution: str
+    sources: list[CorpusPart]
+
+
 class Health(BaseModel):
-    """`state` is loading, ready or failed."""
+    """`state` is loading, ready, stuck (the generator writes nothing) or failed; the last two come with status 503."""
 
     state: str
     detail: str
     modes: list[str]
+    corpus: Corpus
+    answering: bool = False
+    waiting: int = Field(0, description="questions that wait for their turn")
 
 
 def install(app: FastAPI, engine: Engine) -> None:
     """Add the routes under /api and the one-line form of errors."""
     router = APIRouter(prefix="/api")
 
+    async def asked(body: Ask) -> AsyncIterator[Job | UserError]:
+        """The question in the engine's line for as long as the request lasts, or what is wrong with it."""
+        try:
+            job = engine.submit(**body.model_dump())
+        except Busy:
+            raise
+        except UserError as error:
+            yield error
+            return
+        try:
+            yield job
+        finally:
+            # The request is over, however it ended. Nothing is awaited here: that, too, could be cancelled.
+            job.abandon()
+
     @router.post("/ask", response_model=Answer)
-    async def ask(body: Ask, request: Request) -> Any:
+    async def ask(request: Request, job: Any = Depends(asked)) -> Any:  # noqa: B008 - how FastAPI is told
         last: Answer | None = None
-        async for last in _snapshots(engine, body, request):  # noqa: B007 - the last one is the answer
+        async for last in _snapshots(job, request):  # noqa: B007 - the last one is the answer
             pass
         # None: the asker has gone, and nobody reads this.
         return last if last is not None else JSONResponse({"detail": "stopped"}, 499)
 
     @router.post("/ask/stream", response_class=EventSourceResponse)
-    async def stream(body: Ask, request: Request) -> AsyncIterator[ServerSentEvent]:
+    async def stream(request: Request, job: Any = Depends(asked)) -> AsyncIterator[ServerSentEvent]:  # noqa: B008
         # A mistake known before the first byte is sent as an event too: the status is already on its way.
         try:
-            async for snapshot in _snapshots(engine, body, request):
+            async for snapshot in _snapshots(job, request):
                 yield ServerSentEvent(data=snapshot, event="answer")
         except UserError as error:
             yield ServerSentEvent(data={"detail": one_line(error)}, event="error")
@@ -94,27 +138,27 @@ def install(app: FastAPI, engine: Engine) -> None:
         q: Annotated[str, Query(description="the question")],
         k: Annotated[int, Query(ge=1, le=50)] = 5,
     ) -> SearchResult:
+        from rag.pipeline import source
+
         text = check(q)
         found = engine.pipeline(LOAD_SECONDS).retriever.retrieve(text, k)
-        hits = [
-            Found(
-                n=n,
-                title=hit.pair.title,
-                question=hit.pair.question,
-                text=hit.passage.text,
-                institute=hit.pair.institute,
-                url=hit.pair.url,
-                score=hit.score,
-                demonstration=hit.pair.demonstration,
-            )
-            for n, hit in enumerate(found.hits, 1)
-        ]
+        sources = [source(n, hit, text) for n, hit in enumerate(found.hits, 1)]
+        hits = [Found(**item.model_dump(include=set(Found.model_fields))) for item in sources]
         return SearchResult(question=text, confidence=found.confidence, nearest=found.nearest, hits=hits)
 
     @router.get("/health")
-    def health() -> Health:
-        modes = list(engine.pipeline().modes) if engine.state == "ready" else []
-        return Health(state=engine.state, detail=engine.detail, modes=modes)
+    def health(response: Response) -> Health:
+        state = engine.state
+        modes = list(engine.pipeline().modes) if engine.loaded else []
+        response.status_code = 503 if state in ("failed", "stuck") else 200
+        return Health(
+            state=state,
+            detail=engine.detail,
+            modes=modes,
+            corpus=described(engine.corpus),
+            answering=engine.answering,
+            waiting=engine.waiting,
+        )
 
     @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     def nothing(path: str) -> JSONResponse:
@@ -125,20 +169,36 @@ def install(app: FastAPI, engine: Engine) -> None:
     app.add_exception_handler(UserError, _mistake)
 
 
-async def _snapshots(engine: Engine, body: Ask, request: Request) -> AsyncIterator[Answer]:
-    """The answer's snapshots; ends, and ends the generation, when the asker goes away."""
-    stop = threading.Event()
-    options = body.model_dump(exclude={"question"})
-    steps = engine.ask(body.question, stop, **options)
-    try:
-        while (step := await run_in_threadpool(next, steps, None)) is not None:
-            if isinstance(step, Answer):
-                yield step
-            if await request.is_disconnected():
-                return
-    finally:
-        stop.set()
-        await run_in_threadpool(steps.close)  # type: ignore[attr-defined]
+def described(parts: Sequence[Part]) -> Corpus:
+    """A corpus's parts as the API gives them."""
+    return Corpus(
+        description=identity.purpose(parts),
+        attribution=identity.attribution(parts),
+        sources=[CorpusPart(**asdict(part)) for part in parts],
+    )
+
+
+async def _snapshots(job: Job | UserError, request: Request) -> AsyncIterator[Answer]:
+    """The answer's snapshots, the newest whenever there is one; ends when the asker goes away."""
+    if isinstance(job, UserError):
+        raise job
+    loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the server, and its loop, have ended
+            loop.call_soon_threadsafe(changed.set)
+
+    job.wake = wake
+    while not job.done:
+        snapshot = job.take()
+        if snapshot is not None:
+            yield snapshot
+            continue
+        with suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), LOOK_SECONDS)
+        changed.clear()
+        if await request.is_disconnected():
+            return
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -152,4 +212,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _mistake(request: Request, error: Exception) -> JSONResponse:
     status = 503 if isinstance(error, Unavailable) else 500 if isinstance(error, Failed) else 422
-    return JSONResponse({"detail": one_line(error)}, status)
+    headers = None
+    if isinstance(error, Busy):
+        status, headers = 429, {"Retry-After": str(error.retry_after)}
+    return JSONResponse({"detail": one_line(error)}, status, headers)

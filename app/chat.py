@@ -6,7 +6,7 @@ that a snapshot redraws one turn only. `page.js` opens sources; without it the p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from app import render
 from app.engine import Engine, Stops, check
 from app.history import History, Turn, new_id, new_key, valid_id
 from configs.errors import UserError
-from rag.answer import ATTRIBUTION, DISCLAIMER, Answer
+from index import identity
+from index.identity import Part
+from rag.answer import DISCLAIMER, Answer
 
 FOLDER = Path(__file__).parent
 EXAMPLES = (
@@ -31,6 +33,11 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 PAGES = (("./", "Chat"), ("./compare", "Compare"), ("./report", "Evaluation report"))
 """Addresses relative to the page, so that they hold behind a proxy's prefix too."""
 
+MEDQUAD_LINKS = (
+    '<a href="https://github.com/abachaa/MedQuAD" target="_blank" rel="noopener noreferrer">MedQuAD</a>, '
+    '<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank" rel="noopener noreferrer">licence</a>.'
+)
+
 TITLE = "medcite: health answers with their sources"
 
 ON_LOAD = """
@@ -43,13 +50,16 @@ window.medcite && window.medcite.drawn(element);
 """
 
 
-def page_options() -> dict[str, Any]:
-    """What Gradio 6 takes when the Blocks are served: theme, style and script, all local."""
+def page_options(corpus: Sequence[Part] = ()) -> dict[str, Any]:
+    """What Gradio 6 takes when the Blocks are served: theme, style and script, all local.
+
+    `corpus` is what the index is known to hold by then.
+    """
     return {
         "theme": theme(),
         "css": (FOLDER / "style.css").read_text("utf-8"),
         "head": f"<script>{(FOLDER / 'page.js').read_text('utf-8')}</script>"
-        '<meta name="description" content="Health questions answered from NIH text, every sentence with its source.">',
+        f'<meta name="description" content="{escape(identity.purpose(corpus))}">',
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
@@ -179,28 +189,38 @@ def welcome(questions: tuple[str, ...]) -> str:
     )
 
 
-def masthead(here: str = "./") -> str:
-    """Name, purpose, links to the pages, and the notice that is always in sight. `here` is this page's address."""
+def masthead(corpus: Sequence[Part], here: str = "./") -> str:
+    """Name, purpose, links to the pages, and the notice that is always in sight.
+
+    `corpus` is what the index holds, as far as that is known; `here` is this page's address.
+    """
     current = {here: ' aria-current="page"'}
     links = "".join(f'<a href="{address}"{current.get(address, "")}>{words}</a>' for address, words in PAGES)
     return (
         '<header class="mc-masthead"><div><h1>medcite</h1>'
-        "<p>Health questions answered from NIH text, every sentence with its source.</p>"
+        f"<p>{escape(identity.purpose(corpus))}</p>"
         f'<nav class="mc-pages" aria-label="Pages">{links}</nav></div>'
         f'<p class="mc-standing"><strong>Information, not medical advice.</strong> '
         f"{escape(DISCLAIMER.partition('. ')[2])} In an emergency call your local emergency number.</p></header>"
     )
 
 
-def footer() -> str:
-    """Attribution, licence, and how well it all works."""
+def footer(corpus: Sequence[Part]) -> str:
+    """Attribution and licence of what the index holds, as far as that is known, and how well it all works."""
+    words = escape(identity.attribution(corpus))
+    links = MEDQUAD_LINKS if any(part.kind == "medquad" for part in corpus) else ""
     return (
         '<footer class="mc-footer"><p>How well does it answer? <a href="./report">The evaluation report</a></p>'
-        f"<p>{escape(ATTRIBUTION)} "
-        '<a href="https://github.com/abachaa/MedQuAD" target="_blank" rel="noopener noreferrer">MedQuAD</a>, '
-        '<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank" rel="noopener noreferrer">licence</a>. '
+        f"<p>{' '.join(text for text in (words, links) if text)} "
         "Questions and answers stay on the machine that runs this program.</p></footer>"
     )
+
+
+def identified(engine: Engine, known: Sequence[Part], here: str = "./") -> tuple[Any, Any]:
+    """Masthead and footer anew, where the index turns out to hold something else than was known."""
+    if engine.corpus == tuple(known):
+        return gr.skip(), gr.skip()
+    return masthead(engine.corpus, here), footer(engine.corpus)
 
 
 def state_line(engine: Engine) -> str:
@@ -208,6 +228,7 @@ def state_line(engine: Engine) -> str:
     words = {
         "loading": "Loading the model. You can ask already; the answer follows.",
         "ready": "Ready",
+        "stuck": f"Not answering now: {engine.detail}",
         "failed": f"Not able to answer: {engine.detail}",
     }[engine.state]
     if engine.state == "ready":
@@ -224,17 +245,19 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
     chat = Chat(engine, history)
 
     def modes() -> list[tuple[str, str]]:
-        names = engine.pipeline().modes if engine.state == "ready" else (default_mode,)
+        names = engine.pipeline().modes if engine.loaded else (default_mode,)
         return [(render.MODE_WORDS.get(name, name), name) for name in names]
 
-    def opened(conversation: object) -> tuple[str, str, str, str]:
-        return (*chat.opened(conversation), state_line(engine))
+    known = engine.corpus
+
+    def opened(conversation: object) -> tuple[Any, ...]:
+        return (*chat.opened(conversation), state_line(engine), *identified(engine, known))
 
     def tick() -> tuple[Any, ...]:
         if engine.state == "loading":
-            return gr.skip(), gr.skip(), gr.skip()
-        update = gr.update(choices=modes()) if engine.state == "ready" else gr.skip()
-        return state_line(engine), update, gr.Timer(active=False)
+            return tuple(gr.skip() for _ in range(5))
+        update = gr.update(choices=modes()) if engine.loaded else gr.skip()
+        return state_line(engine), update, gr.Timer(active=False), *identified(engine, known)
 
     def ask(
         conversation: object,
@@ -279,11 +302,11 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         browser = gr.BrowserState("", storage_key="medcite-conversation", secret=secret)
         timer = gr.Timer(0.7)
-        gr.HTML(masthead(), elem_id="mc-masthead", js_on_load=None, apply_default_css=False)
+        head = gr.HTML(masthead(known), elem_id="mc-masthead", js_on_load=None, apply_default_css=False)
         past = gr.HTML("", elem_id="mc-past", js_on_load=ON_LOAD, apply_default_css=False)
         now = gr.HTML("", elem_id="mc-now", js_on_load=ON_LOAD, apply_default_css=False)
         spoken = gr.HTML(announce(""), js_on_load=None, elem_id="mc-spoken", apply_default_css=False)
-        gr.HTML(footer(), js_on_load=None, elem_id="mc-foot", apply_default_css=False)
+        foot = gr.HTML(footer(known), js_on_load=None, elem_id="mc-foot", apply_default_css=False)
         with gr.Column(elem_id="mc-composer"):
             engine_line = gr.HTML(state_line(engine), js_on_load=None, elem_id="mc-engine", apply_default_css=False)
             with gr.Row(elem_id="mc-ask-row"):
@@ -322,8 +345,8 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
         )
         stop_button.click(stop, queue=False, **PRIVATE)
         clear_button.click(clear, [browser], [browser, past, now, spoken], queue=False, **PRIVATE)
-        timer.tick(tick, outputs=[engine_line, mode, timer], queue=False, **PRIVATE)
-        page.load(opened, [browser], [browser, past, now, engine_line], queue=False, **PRIVATE)
+        timer.tick(tick, outputs=[engine_line, mode, timer, head, foot], queue=False, **PRIVATE)
+        page.load(opened, [browser], [browser, past, now, engine_line, head, foot], queue=False, **PRIVATE)
     return page
 
 

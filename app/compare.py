@@ -79,10 +79,10 @@ class Comparison:
         unasked = ""
         try:
             # While the model loads, its modes are not known; `base` is always there, and is asked first.
-            ready = self.engine.state == "ready"
+            ready = self.engine.loaded
             columns = list(planned(self.engine.pipeline().modes if ready else ("finetuned+rag",)))
             for place in range(3):
-                if place == 1 and not ready and self.engine.state == "ready":
+                if place == 1 and not ready and self.engine.loaded:
                     columns[1:] = planned(self.engine.pipeline().modes)[1:]
                     yield _three(columns), 2
                 if columns[place].stage == "absent":
@@ -295,15 +295,17 @@ def add(blocks: Any, engine: Engine, questions: Sequence[str] = chat.EXAMPLES[:2
     def stop(request: gr.Request) -> None:
         comparison.stops.stop(str(request.session_hash))
 
-    def tick() -> tuple[Any, Any]:
+    known = engine.corpus
+
+    def tick() -> tuple[Any, ...]:
         if engine.state == "loading":
-            return skip(), skip()
-        return chat.state_line(engine), gr.Timer(active=False)
+            return tuple(skip() for _ in range(4))
+        return chat.state_line(engine), gr.Timer(active=False), *chat.identified(engine, known, "./compare")
 
     plain: dict[str, Any] = {"apply_default_css": False}
     with blocks.route("Compare", "compare", show_in_navbar=False):
         timer = gr.Timer(0.7)
-        gr.HTML(chat.masthead("./compare"), elem_id="mc-masthead", js_on_load=None, **plain)
+        head = gr.HTML(chat.masthead(known, "./compare"), elem_id="mc-masthead", js_on_load=None, **plain)
         with gr.Column(elem_id="mc-compare-ask"):
             line = gr.HTML(chat.state_line(engine), js_on_load=None, elem_id="mc-engine", **plain)
             with gr.Row(elem_id="mc-ask-row"):
@@ -323,7 +325,7 @@ def add(blocks: Any, engine: Engine, questions: Sequence[str] = chat.EXAMPLES[:2
         asked = gr.HTML(welcome(questions), js_on_load=chat.ON_LOAD, elem_id="mc-asked", **plain)
         with gr.Row(elem_id="mc-compare"):
             columns = [gr.HTML("", js_on_load=chat.ON_LOAD, elem_classes="mc-cell", **plain) for _ in range(3)]
-        gr.HTML(chat.footer(), js_on_load=None, elem_id="mc-foot", **plain)
+        foot = gr.HTML(chat.footer(known), js_on_load=None, elem_id="mc-foot", **plain)
 
         gr.on(
             [box.submit, button.click, asked.click, *(column.click for column in columns)],
@@ -335,4 +337,4 @@ def add(blocks: Any, engine: Engine, questions: Sequence[str] = chat.EXAMPLES[:2
             **chat.PRIVATE,
         )
         stop_button.click(stop, queue=False, **chat.PRIVATE)
-        timer.tick(tick, outputs=[line, timer], queue=False, **chat.PRIVATE)
+        timer.tick(tick, outputs=[line, timer, head, foot], queue=False, **chat.PRIVATE)

@@ -1,8 +1,11 @@
-"""The one pipeline behind every door: loaded in the background, one generation at a time, stoppable.
+"""The one pipeline behind every door: loaded in the background, one generation at a time, first come, first served.
 
-engine = Engine(load)
-engine.start()
-for answer in engine.ask("What is gout?", stop=threading.Event()): ...
+    engine = Engine(load)
+    engine.start()
+    for answer in engine.ask("What is gout?", stop=threading.Event()): ...
+
+One thread generates, and it alone opens and closes the pipeline's streams. Whoever asked only reads the newest
+snapshot, so an asker who is cancelled, dropped or forgotten cannot keep the next one waiting.
 """
 
 from __future__ import annotations
@@ -10,11 +13,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from math import ceil
 from typing import Any, Protocol
 
 from configs.errors import UserError
+from index.identity import Part
 from rag.answer import Answer
 
 MAX_QUESTION_BYTES = 102_400
@@ -24,6 +30,18 @@ MAX_WAITING = 16
 """Questions that may wait for their turn; at a few seconds each the last one waits about a minute."""
 
 POLL_SECONDS = 0.1
+
+STOP_SECONDS = 2.0
+"""How long a reader who pressed stop waits for the generation to end; a stuck one does not keep the page."""
+
+UNREAD_SECONDS = 20.0
+"""A question whose asker has not looked for its answer for so long is given up: nobody is there any more."""
+
+STUCK_SECONDS = 90.0
+"""A generator that has written nothing for so long is reported as stuck; a first token took up to 8 s."""
+
+FIRST_ESTIMATE = 6.0
+"""Seconds an answer is taken to need before one was timed."""
 
 
 class PipelineLike(Protocol):
@@ -48,6 +66,14 @@ class PipelineLike(Protocol):
 
 class Unavailable(UserError):
     """Nothing is wrong with the question: the pipeline is not there, or too many are waiting."""
+
+
+class Busy(Unavailable):
+    """Too many questions are waiting; `retry_after` is the whole number of seconds until there should be room."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many questions are waiting; ask again in {retry_after} seconds")
+        self.retry_after = retry_after
 
 
 class Failed(UserError):
@@ -92,33 +118,161 @@ class Stops:
             event.set()
 
 
-class Engine:
-    """Loads a pipeline in a background thread and lets one question through at a time.
+class Job:
+    """One question on its way through the engine: what was asked, and the newest snapshot of its answer.
 
-    `state` is "loading", "ready" or "failed"; `detail` says the last two in one line.
+    The engine's thread writes, any one thread or task reads. A reader who leaves calls `abandon`.
     """
 
-    def __init__(self, load: Callable[[], PipelineLike]) -> None:
+    def __init__(self, engine: Engine, question: str, options: dict[str, Any], stop: threading.Event) -> None:
+        self._engine = engine
+        self.question = question
+        self.options = options
+        self._stop = stop
+        self._gone = False
+        self._changed = threading.Condition()
+        self._snapshot: Answer | None = None
+        self._serial = 0
+        self._seen = 0
+        self._done = False
+        self._error: UserError | None = None
+        self._reading = False
+        self._read_at = time.monotonic()
+        self.wake: Callable[[], None] | None = None
+        """Called from the engine's thread after each change; for readers that cannot block."""
+
+    def wait(self, seconds: float) -> None:
+        """Return once there is something new to take, or after `seconds`."""
+        self._reading = True
+        with self._changed:
+            self._changed.wait_for(lambda: self._done or self._serial > self._seen, seconds)
+        self._read_at = time.monotonic()
+        self._reading = False
+
+    def take(self) -> Answer | None:
+        """The newest snapshot if it was not taken before. Raises the UserError that ended the question."""
+        self._read_at = time.monotonic()
+        with self._changed:
+            if self._serial > self._seen:
+                self._seen = self._serial
+                return self._snapshot
+            if self._error is not None:
+                raise self._error
+            return None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come, and all that came was taken."""
+        with self._changed:
+            return self._done and self._serial == self._seen and self._error is None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it was stopped, or nobody has looked for its answer for UNREAD_SECONDS."""
+        unread = not self._reading and time.monotonic() - self._read_at > UNREAD_SECONDS
+        return self._gone or self._stop.is_set() or unread
+
+    @property
+    def words(self) -> str:
+        """What is waited for while there is no snapshot."""
+        return self._engine.words(self)
+
+    def abandon(self) -> None:
+        """Nobody waits for this question any more: it loses its place, or its generation ends."""
+        self._gone = True
+        self._engine.forget(self)
+
+    def publish(self, snapshot: Answer) -> None:
+        """Replace the newest snapshot; the engine's thread calls it."""
+        with self._changed:
+            self._snapshot = snapshot
+            self._serial += 1
+            self._changed.notify_all()
+        self._woken()
+
+    def finish(self, error: UserError | None = None) -> None:
+        """Nothing more will come; the engine calls it once."""
+        with self._changed:
+            self._done = True
+            self._error = error
+            self._changed.notify_all()
+        self._woken()
+
+    def _woken(self) -> None:
+        wake = self.wake
+        if wake is not None:
+            wake()
+
+
+class Engine:
+    """Loads a pipeline in a background thread and answers one question at a time, in the order they came.
+
+    `state` is "loading", "ready", "stuck" or "failed"; `detail` says in one line what is known of it.
+    """
+
+    def __init__(self, load: Callable[[], PipelineLike], corpus: Sequence[Part] = ()) -> None:
+        """`corpus` is what the index is known to hold before it is loaded."""
         self._load = load
+        self._corpus = tuple(corpus)
         self._pipeline: PipelineLike | None = None
         self._loaded = threading.Event()
-        self._turn = threading.Lock()
-        self._count = threading.Lock()
-        self._waiting = 0
-        self.detail = "loading"
+        self._line: deque[Job] = deque()
+        self._came = threading.Condition()
+        self._current: Job | None = None
+        self._moved = time.monotonic()
+        self._seconds = FIRST_ESTIMATE
+        self._detail = "loading"
         self.started = time.monotonic()
         self.load_seconds = 0.0
 
     @property
     def state(self) -> str:
-        """loading, ready or failed."""
+        """loading, ready, stuck (a generation is under way and nothing came for STUCK_SECONDS) or failed."""
         if not self._loaded.is_set():
             return "loading"
-        return "ready" if self._pipeline else "failed"
+        if self._pipeline is None:
+            return "failed"
+        return "stuck" if self._silent() > STUCK_SECONDS else "ready"
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the pipeline is there, be its generator stuck or not."""
+        return self._pipeline is not None
+
+    @property
+    def detail(self) -> str:
+        """The state in one line."""
+        if self.state == "stuck":
+            return (
+                f"the generator has written nothing for {self._silent():.0f} s and {self.waiting} more are waiting; "
+                "if this lasts, restart the program"
+            )
+        return self._detail
+
+    @property
+    def waiting(self) -> int:
+        """Questions that wait for their turn; the one that is being answered is not among them."""
+        with self._came:
+            self._clear()
+            return len(self._line)
+
+    @property
+    def answering(self) -> bool:
+        """Whether a question is being answered."""
+        return self._current is not None
+
+    def _silent(self) -> float:
+        """Seconds since the generation under way last gave anything; 0 where there is none."""
+        return time.monotonic() - self._moved if self._current is not None else 0.0
+
+    @property
+    def corpus(self) -> tuple[Part, ...]:
+        """What the answers are made from: the loaded index's corpus, before that what was known; else nothing."""
+        return tuple(self._pipeline.index.manifest.parts) if self._pipeline else self._corpus
 
     def start(self) -> None:
         """Begin loading; returns at once."""
-        threading.Thread(target=self._run, name="load", daemon=True).start()
+        threading.Thread(target=self._run, name="engine", daemon=True).start()
 
     def _run(self) -> None:
         try:
@@ -126,79 +280,120 @@ class Engine:
             pipeline.warm()
             self._pipeline = pipeline
             self.load_seconds = time.monotonic() - self.started
-            self.detail = f"ready after {self.load_seconds:.1f} s"
+            self._detail = f"ready after {self.load_seconds:.1f} s"
         except Exception as error:
-            self.detail = one_line(error)
-            print(f"medcite: {self.detail}", file=sys.stderr, flush=True)
+            self._detail = one_line(error)
+            print(f"medcite: {self._detail}", file=sys.stderr, flush=True)
         finally:
             self._loaded.set()
+        while True:
+            with self._came:
+                self._came.wait_for(lambda: bool(self._line))
+                job = self._line.popleft()
+                self._moved = time.monotonic()
+                self._current = job
+            try:
+                job.finish(self._answer(job))
+            finally:
+                self._current = None
 
     def pipeline(self, timeout: float | None = None) -> PipelineLike:
         """The loaded pipeline; waits at most `timeout` seconds. Raises Unavailable if it is not there."""
         if not self._loaded.wait(timeout):
             raise Unavailable("the model is still loading; ask again in a few seconds")
         if self._pipeline is None:
-            raise Unavailable(f"the model could not be loaded: {self.detail}")
+            raise Unavailable(f"the model could not be loaded: {self._detail}")
         return self._pipeline
+
+    def submit(self, question: str, stop: threading.Event | None = None, **options: Any) -> Job:
+        """Put a question at the end of the line. Options that are None are left to the profile.
+
+        Raises UserError for a question that cannot be asked, and Busy where MAX_WAITING wait already.
+        """
+        text = check(question)
+        chosen = {name: value for name, value in options.items() if value is not None}
+        job = Job(self, text, chosen, stop or threading.Event())
+        with self._came:
+            self._clear()
+            if len(self._line) >= MAX_WAITING:
+                # One has to be answered before there is room.
+                raise Busy(max(1, min(600, ceil(self._seconds))))
+            self._line.append(job)
+            self._came.notify()
+        return job
+
+    def forget(self, job: Job) -> None:
+        """Take a question out of the line, if it still stands there."""
+        with self._came:
+            if job in self._line:
+                self._line.remove(job)
+
+    def words(self, job: Job) -> str:
+        """What a question waits for, in words for its reader."""
+        with self._came:
+            place = self._line.index(job) if job in self._line else -1
+            before = place + (self._current is not None)
+        if not self._loaded.is_set():
+            return f"Loading the model; {_before(place)}."
+        return "Looking for sources." if place < 0 else f"Waiting for your turn; {_before(before)}."
 
     def ask(self, question: str, stop: threading.Event | None = None, **options: Any) -> Iterator[Answer | str]:
         """Snapshots of the answer; before the first, strings that say in words what is waited for.
 
-        Options that are None are left to the profile. Ends early, closing the generation, once `stop` is set.
-        Raises UserError in one line for whatever goes wrong; the full cause goes to stderr.
+        Each snapshot replaces the one before it, and a reader slower than the generator misses some, never the last.
+        Ends early once `stop` is set. Raises UserError in one line for whatever goes wrong; the full cause goes to
+        stderr.
         """
-        stop = stop or threading.Event()
-        text = check(question)
-        chosen = {name: value for name, value in options.items() if value is not None}
-        with self._count:
-            if self._waiting >= MAX_WAITING:
-                raise Unavailable("too many questions are waiting; ask again in a minute")
-            self._waiting += 1
+        job = self.submit(question, stop, **options)
+        begun, stopped = False, 0.0
         try:
-            yield from self._wait(self._loaded.wait, stop, "Loading the model; your question is next.")
-            if stop.is_set():
-                return
-            pipeline = self.pipeline()
-            held = False
-
-            def acquire(timeout: float) -> bool:
-                nonlocal held
-                held = self._turn.acquire(timeout=timeout)
-                return held
-
-            try:
-                yield from self._wait(acquire, stop, "Waiting for another question to finish.")
-                if not stop.is_set():
-                    yield from self._snapshots(pipeline, text, stop, chosen)
-            finally:
-                if held:
-                    self._turn.release()
-        finally:
-            with self._count:
-                self._waiting -= 1
-
-    def _snapshots(
-        self, pipeline: PipelineLike, text: str, stop: threading.Event, options: dict[str, Any]
-    ) -> Iterator[Answer]:
-        try:
-            # Closing the stream is what ends a generation that nobody waits for any more.
-            with closing(pipeline.stream(text, **options)) as snapshots:  # type: ignore[type-var]
-                for snapshot in snapshots:
+            while not job.done:
+                job.wait(POLL_SECONDS)
+                snapshot = job.take()
+                if snapshot is not None:
+                    begun = True
                     yield snapshot
-                    if stop.is_set():
+                elif stop is not None and stop.is_set():
+                    stopped = stopped or time.monotonic()
+                    if self._current is not job or time.monotonic() - stopped > STOP_SECONDS:
                         return
-        except UserError:
-            raise
-        except Exception as error:
-            print(f"medcite: while answering: {one_line(error)}", file=sys.stderr, flush=True)
-            raise Failed(f"the answer could not be finished: {one_line(error)}") from error
+                elif not begun:
+                    yield job.words
+        finally:
+            job.abandon()
 
-    def _wait(self, ready: Callable[[float], bool], stop: threading.Event, words: str) -> Iterator[str]:
-        """Poll `ready` until it is true or `stop` is set; says `words` after each poll that was not."""
-        while not stop.is_set():
-            if ready(POLL_SECONDS):
-                return
-            yield words
+    def _clear(self) -> None:
+        """Drop those from the line who have gone; the lock is held."""
+        for job in [job for job in self._line if job.given_up]:
+            self._line.remove(job)
+            job.finish()
+
+    def _answer(self, job: Job) -> UserError | None:
+        """Generate one answer to its end, or until nobody waits for it. Gives the error that ended it."""
+        if job.given_up:
+            return None
+        begun = time.monotonic()
+        try:
+            # Closing the stream ends a generation that nobody waits for any more, in the thread that runs it.
+            with closing(self.pipeline().stream(job.question, **job.options)) as snapshots:  # type: ignore[type-var]
+                for snapshot in snapshots:
+                    self._moved = time.monotonic()
+                    job.publish(snapshot)
+                    if job.given_up:
+                        return None
+        except UserError as error:
+            return error
+        except BaseException as error:  # whatever it is, the thread must live: nobody else answers
+            print(f"medcite: while answering: {one_line(error)}", file=sys.stderr, flush=True)
+            return Failed(f"the answer could not be finished: {one_line(error)}")
+        self._seconds += 0.3 * (time.monotonic() - begun - self._seconds)
+        return None
+
+
+def _before(count: int) -> str:
+    if count <= 0:
+        return "your question is next"
+    return "1 question is before yours" if count == 1 else f"{count} questions are before yours"
 
 
 def one_line(error: BaseException) -> str:

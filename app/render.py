@@ -12,7 +12,8 @@ from html import escape
 from urllib.parse import urlsplit
 
 from app.history import Turn
-from rag.answer import DEMONSTRATION, Answer, Sentence, Source, Span
+from index.corpus import repeats
+from rag.answer import DEMONSTRATION, WHETHER_OR_NOT, Answer, Sentence, Source, Span
 
 MODE_WORDS = {
     "base": "Model alone, from memory",
@@ -81,9 +82,11 @@ def body(answer: Answer, key: str, live: bool) -> str:
 
 def emergency(notice: str) -> str:
     """The notice that comes before everything else."""
+    title = "This may be an emergency"
     return (
         '<div class="mc-emergency" role="alert"><span class="mc-emergency-mark" aria-hidden="true">!</span>'
-        f'<div><strong class="mc-emergency-title">This may be an emergency</strong><p>{escape(notice)}</p></div></div>'
+        f'<div><strong class="mc-emergency-title">{title}</strong>'
+        f"<p>{escape(notice.removeprefix(f'{title}. '))}</p></div></div>"
     )
 
 
@@ -97,7 +100,7 @@ def status(answer: Answer, live: bool) -> str:
     elif not answer.complete:
         words = "Stopped before the end"
     elif not answer.sentences:
-        words = "No answer beside the notice"
+        words = "Only the emergency notice: nothing is answered under it"
     elif not answer.sources:
         words = "Answered from memory, without sources"
     elif not cited:
@@ -105,7 +108,7 @@ def status(answer: Answer, live: bool) -> str:
     else:
         words = f"Answered from {cited} of {plural(len(answer.sources), 'source')}"
     parts = [f'<span class="mc-state mc-state-{answer.status}">{escape(words)}</span>']
-    if answer.sources and answer.status != "abstained":
+    if answer.sources and answer.status == "answered":
         level = answer.confidence_words
         why = CONFIDENCE_WORDS.get(level, "")
         parts.append(f'<span class="mc-confidence mc-confidence-{escape(level)}">Confidence: {escape(level)}')
@@ -119,11 +122,15 @@ def abstention(answer: Answer) -> str:
         '<div class="mc-abstention">',
         f"<p><strong>{escape(answer.notice or 'The sources do not cover this question.')}</strong></p>",
         "<p>Nothing was written, because it could not have been checked. ",
-        "Try other words, or ask a health professional.</p>",
+        "Try other words, or ask a health professional. ",
+        f"{escape(WHETHER_OR_NOT)}</p>",
     ]
     if answer.nearest:
         parts.append('<p class="mc-nearest-title">Nearest topics:</p><ul class="mc-nearest">')
-        parts += [f"<li>{ask_button(f'What is {topic}?', topic)}</li>" for topic in answer.nearest]
+        asks = answer.nearest_questions
+        if len(asks) != len(answer.nearest):  # kept by an earlier version, which had the titles alone
+            asks = tuple(topic if topic.rstrip().endswith("?") else f"What is {topic}?" for topic in answer.nearest)
+        parts += [f"<li>{ask_button(*both)}</li>" for both in zip(asks, answer.nearest, strict=True)]
         parts.append("</ul>")
     return "".join([*parts, "</div>"])
 
@@ -222,7 +229,9 @@ def sources(answer: Answer, key: str) -> str:
     for title, group, name in (("Cited", cited, "cited"), ("Also found, not cited", other, "other")):
         if not group:
             continue
-        if not answer.complete and name == "other" and not cited:
+        if answer.status == "emergency":
+            title = "Pages on this, to read once help is on its way"
+        elif not answer.complete and name == "other" and not cited:
             title = "Found"
         parts.append(f'<h3>{title}</h3><ul class="mc-{name}">')
         parts += [source_item(item, key, opened=bool(cited) and item is cited[0]) for item in group]
@@ -233,17 +242,28 @@ def sources(answer: Answer, key: str) -> str:
 def source_item(source: Source, key: str, *, opened: bool = False) -> str:
     """One source: number, title and institute; the passage with its supporting parts marked; the page's link."""
     anchor = f"{key}-s{source.n}"
+    if not source.text:
+        title = f'<p class="mc-title">{escape(source.title)}</p>'
+        return f'<li class="mc-source" id="{anchor}">{title}{"".join(links(source))}</li>'
     institute = f'<span class="mc-institute">{escape(source.institute)}</span>' if source.institute else ""
     demo = f'<span class="mc-demo mc-demo-small">{escape(DEMONSTRATION)}</span>' if source.demonstration else ""
     parts = [
         f'<li class="mc-source" id="{anchor}"><details data-id="{anchor}"{" data-first" if opened else ""}>',
         f'<summary><span class="mc-n">[{source.n}]</span><span class="mc-head">',
         f'<span class="mc-title">{escape(source.title)}</span>{institute}{demo}</span></summary>',
-        f'<p class="mc-page-question">{escape(source.question)}</p>',
-        f'<blockquote class="mc-passage">{highlighted(source.text, source.highlights)}</blockquote></details>',
+        "" if repeats(source.title, source.question) else f'<p class="mc-page-question">{escape(source.question)}</p>',
+        f'<blockquote class="mc-passage">{highlighted(source.text, source.highlights)}</blockquote>',
+        f'<p class="mc-left-out">{escape(left_out(source))}</p>' if source.doses_left_out else "",
+        "</details>",
         "".join(links(source)),
     ]
     return "".join([*parts, "</li>"])
+
+
+def left_out(source: Source) -> str:
+    """Why sentences of a passage are missing."""
+    held = "A sentence that holds a dose is" if source.doses_left_out == 1 else "Sentences that hold doses are"
+    return f"{held} left out here, because the question does not name this page. The page itself has the whole text."
 
 
 def links(source: Source) -> Iterable[str]:

@@ -58,7 +58,10 @@ def page(latest: Path | None, shipped: Path) -> str:
             return marked(text, "Made on this machine", f"by its own evaluation, {made:%Y-%m-%d %H:%M} UTC.")
     text, _ = read(shipped / NAME)
     if text:
-        more = "its figures were not measured on this machine. <code>make eval</code> makes a report here."
+        more = (
+            "its figures were measured over MedQuAD, and not measured on this machine. "
+            "<code>make eval</code> makes a report here."
+        )
         return marked(text, "Shipped with the program", more)
     return NONE
 

@@ -139,7 +139,7 @@ def create(
     with warnings.catch_warnings():
         # Gradio says that several pages are not rendered on the server, which `page_options` asks for anyway.
         warnings.filterwarnings("ignore", message="SSR mode is not supported with multi-page apps")
-        app = gr.mount_gradio_app(app, blocks, path="/", **chat.page_options())
+        app = gr.mount_gradio_app(app, blocks, path="/", **chat.page_options(engine.corpus))
     app.add_middleware(Gate)
     if local:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "[::1]"])

@@ -77,6 +77,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from eval.predict import Run, Setup
     from eval.report.markdown import main_table, summary
     from eval.score import score
+    from index.identity import counted
     from index.progress import shown
 
     profile = entry.load_for(args, adapter=True)
@@ -98,6 +99,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         run.available(modes)
         if not args.modes and len(there) < len(MODES):
             print("no adapter: only base, base+rag and extractive are compared (make finetune)", file=sys.stderr)
+        print(f"corpus {counted(run.pipeline.index.manifest.parts)}, as indexed", file=sys.stderr)
         print(f"{len(run.pairs)} test questions of {len(set(run.topics))} topics, run {run.hash[:12]}", file=sys.stderr)
         results = score(
             run,
@@ -156,7 +158,7 @@ def _calibration(judge: Any, run: Any) -> dict[str, Any]:
 
 
 def _retrieval(profile: Profile, folder: Path | None, data: Path) -> dict[str, Any]:
-    """The retrieval tables: MedQuAD's own questions always, the judged sets where they are.
+    """The retrieval tables: the index's own questions always, the judged sets where they are.
 
     A set that is not there is no mistake: a line says so.
     """
@@ -170,7 +172,7 @@ def _retrieval(profile: Profile, folder: Path | None, data: Path) -> dict[str, A
         print(line, file=sys.stderr)
 
     if folder is None:
-        say("judged questions are not there (--judged FOLDER); retrieval is measured on MedQuAD alone")
+        say("judged questions are not there (--judged FOLDER); retrieval is measured on the index's own questions")
     return retrieval.tables(
         profile,
         data / "index",

@@ -234,6 +234,20 @@ _NUMBER = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _RANGE = re.compile(r"\s*(?:-|to|or|and|,|, or|, and)\s*", re.IGNORECASE)
+_POINTER = re.compile(
+    rf"""\[\^?\s*(?:refs?\.?\s*)?\d+(?:\s*(?:,|;|-|and)\s*\d+)*\s*\](?!\s*(?:mg|mcg|g|ml|%))
+    |(?<![^\W_])\((?:\d{{1,2}})(?:\s*[,;]\s*\d{{1,2}}(?!\d))*\)(?!\s*(?:%|(?:{_UNIT})(?![^\W_])))
+    |\b(?:figures?|figs?\.?|tables?|sections?|chapters?|volume|vol\.|pages?|pp?\.|references?|refs?\.?)\s
+      \d+(?:\.\d+)*(?:\s*(?:,|-|and|to)\s*\d+)*(?!\d)(?!\s*(?:{_UNIT}|times)(?![^\W_]))
+    |(?-i:[(\[](?:[A-Z][\w'.-]*|and|&|et|al\.?)(?:,?\s(?:[A-Z][\w'.-]*|and|&|et|al\.?))*,?\s(?:19|20)\d\d[a-z]?[)\]])
+    |\bet\ al\.,?\s\(?(?:19|20)\d\d\)?
+    |(?-i:(?<=[a-z]{{3}}\.))\d{{1,2}}(?=\s|$)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Numbers of a citation, a figure, a table, a page or a footnote: they count nothing."""
+_MONTH = re.compile(r"[(\[](?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|In|Since|Until)")
+_POINTS = "reference"
+"""The unit of such a number: only its like holds it."""
 _FLAT = {ord(c): "-" for c in "‐‑‒–—−"} | {ord("μ"): "µ"} | {ord(c): " " for c in "\u00a0\u2009\u202f"}
 _FLAT |= {ord(c): "'" for c in "‘’"}
 
@@ -243,8 +257,10 @@ def numbers(text: str) -> tuple[Number, ...]:
     """The numbers of a text in order, with their units; in "5 to 10 mg" both are milligrams.
 
     Spelled-out ones from two to ninety count too ("one" is a pronoun more often), digits inside a name (GLB1) do not.
+    One that only refers to something ("[5]", "Table 2", "(Smith et al., 2009)") has the unit `reference`.
     """
     flat = text.translate(_FLAT)
+    pointers = [found.span() for found in _POINTER.finditer(flat) if not _MONTH.match(found.group())]
     found: list[Number] = []
     places: list[tuple[int, int]] = []
     factors: list[float] = []
@@ -257,12 +273,18 @@ def numbers(text: str) -> tuple[Number, ...]:
             word = re.sub(r"\s+", "", match["unit"].lower())
             unit, factor = _UNITS[word]
             unit += "/" + match["per"].lower().replace("kilogram", "kg") if match["per"] else ""
+        if any(start <= match.start("value") < end for start, end in pointers):
+            unit, factor = _POINTS, 1.0
         found.append(Number(value * factor, unit, text[match.start() : match.end()], said not in _WORDS))
         places.append(match.span())
         factors.append(factor)
     for i in range(len(found) - 2, -1, -1):
         left, right = found[i], found[i + 1]
-        if not left.unit and right.unit and _RANGE.fullmatch(flat[places[i][1] : places[i + 1][0]]):
+        if (
+            not left.unit
+            and right.unit not in ("", _POINTS)
+            and _RANGE.fullmatch(flat[places[i][1] : places[i + 1][0]])
+        ):
             factors[i] = factors[i + 1]
             found[i] = Number(left.value * factors[i], right.unit, left.text, left.digits)
     return tuple(found)
@@ -272,7 +294,11 @@ def among(wanted: Number, held: Iterable[Number]) -> bool:
     """Whether one of the numbers has the same value, and the unit, where the wanted one names a unit."""
     return any(
         abs(wanted.value - other.value) <= 1e-6 * max(1.0, abs(wanted.value))
-        and (not wanted.unit or wanted.unit == other.unit or (wanted.unit in _LOOSE and other.unit == ""))
+        and (
+            wanted.unit == other.unit
+            or (not wanted.unit and other.unit != _POINTS)
+            or (wanted.unit in _LOOSE and other.unit == "")
+        )
         for other in held
     )
 

@@ -22,7 +22,7 @@ DECISIVE = ("questions", "splits", "corpus", "metrics")
 """Where two runs differ in one of these, their figures are of different questions or measures."""
 PARTS = {"table": "answers", "forced": "made to answer"}
 """Tables of the results by mode and regime, and what they are called here."""
-OWN = "MedQuAD's test questions"
+OWN = "the corpus's own test questions"
 FACTS = {"n": None, "intervals_by": "question"}
 """What a retrieval table says of itself beside its figures, and what holds where it does not say it."""
 NOT_COMPARED = (
@@ -136,7 +136,7 @@ def _figures(results: dict[str, Any]) -> dict[Key, dict[str, dict[str, Any]]]:
 
 
 def _retrieval(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The retrieval tables by name, MedQuAD's own questions as one more; two readings of the grades are two tables."""
+    """The retrieval tables by name, the corpus's own questions as one more; two readings of the grades are two."""
     found = results.get("retrieval") or {}
     tables = {f"{one['name']} ({one['policy']})" if one.get("policy") else one["name"]: one
               for one in found.get("sets") or []}  # fmt: skip

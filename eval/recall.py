@@ -1,4 +1,4 @@
-"""Whether MedQuAD's own test questions find their page in the whole index, as written and reworded.
+"""Whether the corpus's own test questions find their page in the whole index, as written and reworded.
 
 No command of its own; `python -m eval retrieval --set medquad` prints it.
 """
@@ -27,7 +27,7 @@ DEPLOYED = (
 
 
 def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int, seed: int = 0) -> dict[str, Any]:
-    """MedQuAD's test questions over the whole index: recall@1, 3, 5, 10 and MRR of the pair, and of its topic.
+    """The corpus's own test questions over the whole index: recall@1, 3, 5, 10 and MRR of the pair, and of its topic.
 
     The retriever as it is used; with the very synonym that a reworded question uses left out of the names it knows;
     the embedder alone (no names, no BM25); BM25 alone. "n" counts questions. Beside the rows, "intervals_by" is what

@@ -266,7 +266,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += [f"- {_said(row)}" for row in one["differences"]] + [""]
     if "own" in result:
         own = result["own"]
-        lines += ["### MedQuAD's test questions over the whole index", ""]
+        lines += ["### The corpus's own test questions over the whole index", ""]
         lines += ["Found: the pair itself, or one with the very same answer text."]
         lines += ["Topic: a page of the same focus, or the same document."]
         lines += [f"{sentence(own['deployed'])} 95% intervals by {own['intervals_by']}.", ""]
@@ -306,7 +306,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--medquad", type=Path, default=Path(medquad) if medquad else None, help="MedQuAD's archive")
     parser.add_argument("--file", type=Path, action="append", default=[], help="a file of MEDIQA task 3; repeatable")
     parser.add_argument("--index", type=Path, help="the index of the whole corpus (default: data/index)")
-    parser.add_argument("-n", type=int, default=COUNT, help=f"MedQuAD questions of each kind (default: {COUNT})")
+    parser.add_argument(
+        "-n", type=int, default=COUNT, help=f"the corpus's own questions of each kind (default: {COUNT})"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables there")
     entry.add_arguments(parser)
     parser.epilog = f"--set also takes {', '.join(SETS)} (default: all, or mediqa with --file); it may be repeated"

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from configs.errors import UserError, run
 
 if TYPE_CHECKING:
     from configs.recipes import Recipe
+    from configs.schema import Profile
+    from index.sources import Corpus
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,7 +63,11 @@ def parser() -> argparse.ArgumentParser:
 def _step(steps: Any, name: str, text: str, recipe: bool = False) -> argparse.ArgumentParser:
     one: argparse.ArgumentParser = steps.add_parser(name, help=text, description=text)
     one.add_argument(
-        "--corpus", action="append", metavar="SOURCE", help="instead of MedQuAD, as in python -m index; repeatable"
+        "--corpus",
+        action="append",
+        metavar="SOURCE",
+        help="as in python -m index; repeatable (default: "
+        "the variable CORPUS; else the corpus that was named when the index was built; else MedQuAD)",
     )
     one.add_argument("--seed", type=int, default=0, help="of the splits (default: 0)")
     if recipe:
@@ -88,11 +95,10 @@ def main() -> int:
 def _split(args: argparse.Namespace) -> int:
     from finetune import corpus as steps
     from finetune.splits import leaks
-    from index.sources import load_corpus
 
     profile = entry.load_for(args)
     work = steps.Work(entry.data_folder())
-    corpus = load_corpus(_spec(args), profile.cleaning)
+    corpus = _corpus(args, profile)
     splits, folder = steps.split(corpus, work, args.by, args.seed)
     counts = splits.counts()
     print(f"{folder}: hash {splits.hash[:16]}, {len(set(splits.topic_of.values())):,} topics")
@@ -207,13 +213,12 @@ class _Start:
 
     def __init__(self, args: argparse.Namespace) -> None:
         from finetune import corpus as steps
-        from index.sources import load_corpus
         from rag.generators.loading import tokenizer_of
 
         self.profile = entry.load_for(args)
         self.work = steps.Work(entry.data_folder())
         with _one_at_a_time():
-            self.corpus = load_corpus(_spec(args), self.profile.cleaning)
+            self.corpus = _corpus(args, self.profile)
             self.splits, folder = steps.split(self.corpus, self.work, args.by, args.seed)
         _say(f"splits {folder.name} ({self.splits.hash[:12]})")
         self.tokenizer = tokenizer_of(self.profile.generator, self.work.models)
@@ -255,6 +260,7 @@ class _Start:
         provenance: dict[str, Any] = {
             "corpus_name": self.corpus.name,
             "corpus": self.corpus.digest,
+            "sources": [asdict(one) for one in self.corpus.parts],
             "splits": self.splits.hash,
             "split_by": self.splits.by,
             "examples": digest,
@@ -269,10 +275,23 @@ class _Start:
         )
 
 
-def _spec(args: argparse.Namespace) -> list[str]:
-    from index.sources import asked_for
+def _corpus(args: argparse.Namespace, profile: Profile) -> Corpus:
+    """The corpus to train on: the one named, else the index's own; says which, and where it is not the index's."""
+    from index import choice, identity, sources
 
-    return asked_for(args.corpus, os.environ.get("MEDQUAD"), entry.data_folder() / "corpora", _say)
+    manifest = choice.manifest_of(entry.index_folder())
+    chosen = choice.choose(
+        sources.given(args.corpus, os.environ.get("CORPUS")),
+        manifest,
+        os.environ.get("MEDQUAD"),
+        entry.data_folder() / "corpora",
+        profile.cleaning,
+        _say,
+    ).readable()
+    corpus = sources.load_corpus(chosen.spec, profile.cleaning)
+    other = choice.differs(corpus, manifest)
+    _say(f"corpus {identity.counted(corpus.parts)}" + (f": {other}" if other else ""))
+    return corpus
 
 
 def _say(line: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from index import identity
+
 LICENCE = "apache-2.0"
 
 
@@ -38,9 +40,7 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
         "document, question or answer of the test split was trained on"
         if manifest.get("split_by", "topic") == "topic"
         else f"- splits: by row, hash `{str(manifest.get('splits', ''))[:16]}`; topics are in several splits",
-        "- MedQuAD (Ben Abacha and Demner-Fushman, 2019) is CC BY 4.0"
-        if "edquad" in str(manifest.get("corpus_name", "")).lower()
-        else "- see the corpus for its licence",
+        *(f"- {line}" for line in identity.licenses(parts(manifest))),
         "",
         "| kind | examples | trimmed | learnt tokens |",
         "|---|---|---|---|",
@@ -83,6 +83,11 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
 
 
 _SHOWN = ("loss", "perplexity", "closed", "grounded", "uncovered")
+
+
+def parts(manifest: dict[str, Any]) -> tuple[identity.Part, ...]:
+    """What an adapter was trained on, from its manifest; of an older one, what the corpus's name tells."""
+    return identity.parsed(manifest.get("sources", ())) or identity.from_name(str(manifest.get("corpus_name", "")))
 
 
 def _hub_name(model: str) -> str:

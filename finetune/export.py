@@ -20,6 +20,7 @@ from configs.errors import UserError
 from configs.schema import Generator
 from finetune import card, gguf_file
 from finetune.store import MANIFEST, read_manifest
+from index import identity
 from rag import prompt
 from rag.generators.loading import adapter_folder, adapter_template, locate, reading
 
@@ -100,10 +101,19 @@ def modelfile(weights: str, tokenizer: Any, section: Generator) -> str:
         f"PARAMETER num_ctx {section.context_tokens}",
         f"PARAMETER num_predict {section.max_new_tokens}",
         *(f'PARAMETER stop "{stop}"' for stop in stops),
-        'LICENSE """Apache-2.0; trained on MedQuAD (CC BY 4.0). Not medical advice: outside medcite nothing checks '
+        f'LICENSE """Apache-2.0; {_trained_on(section)}Not medical advice: outside medcite nothing checks '
         'what this model writes."""',
     ]
     return "\n".join(lines) + "\n"
+
+
+def _trained_on(section: Generator) -> str:
+    """What the adapter was trained on and its license, in a sentence; nothing without an adapter."""
+    adapter = adapter_folder(section.adapter) if section.adapter else None
+    if adapter is None or not (adapter / MANIFEST).exists():
+        return ""
+    lines = identity.licenses(card.parts(read_manifest(adapter)))
+    return f"trained on {'; '.join(lines)}. ".replace('"', "'") if lines else ""
 
 
 def _go_template(tokenizer: Any) -> tuple[str, list[str]]:

@@ -13,6 +13,8 @@ from configs.errors import UserError, run
 
 if TYPE_CHECKING:
     from configs.schema import Profile
+    from index.choice import Choice
+    from index.store import Manifest
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,8 +30,9 @@ def parser() -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="PATH[::MAP]",
-            help="a MedQuAD zip or folder, a CSV, JSON, JSONL or Parquet file (with a column map), or starter; "
-            "may be repeated (default: MedQuAD at the variable MEDQUAD, else downloaded, else starter)",
+            help="a MedQuAD zip or folder, a CSV, JSON, JSONL or Parquet file (with a column map), medquad or starter; "
+            "may be repeated (default: the variable CORPUS; else the corpus that was named when the index was built; "
+            "else MedQuAD at the variable MEDQUAD, else downloaded, else starter)",
         )
     build.add_argument("--force", action="store_true", help="build even where nothing changed")
     stats.add_argument("--out", type=Path, metavar="FOLDER", help="where files are written (default: data/stats)")
@@ -62,39 +65,51 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _sources(args: argparse.Namespace) -> list[str]:
-    from index.sources import asked_for
+def _choice(args: argparse.Namespace, profile: Profile, manifest: Manifest | None, force: bool = False) -> Choice:
+    from index import choice, sources
 
-    return asked_for(args.corpus, os.environ.get("MEDQUAD"), entry.data_folder() / "corpora", _say)
-
-
-def _has_another(folder: Path, config: str) -> bool:
-    """Whether there is a whole index, of these settings, of something else than the starter corpus."""
-    from index import build, sources, store
-
-    try:
-        manifest, _ = store.read_manifest(folder)
-    except UserError:
-        return False
-    return manifest.corpus_name != sources.STARTER and build.is_current(folder, manifest.corpus_digest, config)
+    return choice.choose(
+        sources.given(args.corpus, os.environ.get("CORPUS")),
+        manifest,
+        os.environ.get("MEDQUAD"),
+        entry.data_folder() / "corpora",
+        profile.cleaning,
+        _say,
+        force,
+    )
 
 
 def _build(args: argparse.Namespace) -> None:
-    from index import build, sources
+    from index import build, choice, sources, store
 
     profile = entry.load_for(args)
     folder = args.index or entry.index_folder()
-    spec = _sources(args)
     config = build.config_hash(profile.passages, profile.embedder, profile.index)
-    if not args.force and build.is_current(folder, sources.digest(spec, profile.cleaning), config):
-        _say(f"{folder}: up to date")
+    manifest = choice.manifest_of(folder)
+    chosen = _choice(args, profile, manifest, args.force)
+    if chosen.gone and manifest:
+        if args.force:
+            chosen.readable()
+        other = "" if manifest.config_hash == config else " (it was built with other settings)"
+        _say(f"{folder}: kept as it is{other}: {chosen.gone} ({choice.REPLACE})")
         return
-    if spec == [sources.STARTER] and not args.corpus and not args.force and _has_another(folder, config):
-        _say(f"{folder}: kept as it is, with the corpus it was built from (--corpus starter replaces it)")
+    digest = sources.digest(chosen.spec, profile.cleaning)
+    if not args.force and build.is_current(folder, digest, config):
+        store.remember(folder, sources.absolute(chosen.spec), chosen.named, choice.known(chosen, manifest))
+        manifest, _ = store.read_manifest(folder)
+        words = choice.kept(manifest, os.environ.get("MEDQUAD")) if manifest.named else ""
+        _say(f"{folder}: up to date" + (f" with {words}" if words else ""))
         return
+    if manifest is not None:
+        _say(f"{folder}: {choice.change(manifest, chosen, digest)}")
+    _read_and_build(args, profile, folder, chosen, config)
+
+
+def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, chosen: Choice, config: str) -> None:
+    from index import build, identity, sources
     from index.progress import shown
 
-    corpus = sources.load_corpus(spec, profile.cleaning)
+    corpus = sources.load_corpus(chosen.spec, profile.cleaning)
     for line in corpus.report.lines():
         _say(line)
     with shown() as report:
@@ -107,8 +122,11 @@ def _build(args: argparse.Namespace) -> None:
             config=config,
             embeddings=entry.data_folder() / "cache" / "embeddings",
             report=report,
+            named=chosen.named,
         )
     _say(f"{folder}: {index.manifest.pairs:,} pairs in {index.manifest.passages:,} passages")
+    if chosen.named:
+        _say(f"Commands that name no corpus take {identity.named(index.manifest.parts)} from now on.")
     if corpus.demonstration:
         _say(
             "Part of this index is demonstration text, not from NIH."
@@ -118,10 +136,13 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _stats(args: argparse.Namespace) -> None:
-    from index import sources, stats
+    from index import choice, identity, sources, stats
 
     profile = entry.load_for(args)
-    corpus = sources.load_corpus(_sources(args), profile.cleaning)
+    manifest = choice.manifest_of(entry.index_folder())
+    chosen = _choice(args, profile, manifest).readable()
+    corpus = sources.load_corpus(chosen.spec, profile.cleaning)
+    _say(f"corpus: {identity.counted(corpus.parts)}")
     out = args.out or entry.data_folder() / "stats"
     found = stats.run(corpus, out, _embedder(profile).count_tokens if args.tokens else None)
     stats.print_tables(found)
@@ -149,6 +170,7 @@ def _info(args: argparse.Namespace) -> None:
 def _search(args: argparse.Namespace) -> None:
     import json
 
+    from index.corpus import titled
     from index.search import search
     from index.store import Index
 
@@ -170,7 +192,8 @@ def _search(args: argparse.Namespace) -> None:
             print(json.dumps(row | {"demonstration": found.pair.demonstration}, ensure_ascii=False))
         else:
             mark = "  (demonstration text, not from NIH)" if found.pair.demonstration else ""
-            print(f"{n}. {found.pair.title}: {found.pair.question}{mark}\n   {found.pair.institute}  {found.pair.url}")
+            print(f"{n}. {titled(found.pair.title, found.pair.question)}{mark}")
+            print(f"   {found.pair.institute}  {found.pair.url}".rstrip())
             text = " ".join(found.passage.text.split())
             print(
                 f"   cosine {found.cosine:.2f}, BM25 {found.bm25:.1f}: {text[:200]}{'…' if len(text) > 200 else ''}\n"

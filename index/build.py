@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,10 +84,12 @@ def build(
     config: str = "",
     embeddings: Path | None = None,
     report: Report | None = None,
+    named: bool = False,
 ) -> Index:
     """Build the index of `corpus` in `folder` and put it in use; the one there stays in use until then.
 
-    `embeddings` is the folder of the vector cache, `config` the `config_hash` to remember.
+    `embeddings` is the folder of the vector cache, `config` the `config_hash` to remember, `named` whether a
+    person named this corpus, which is then not replaced unasked.
     Raises UserError if another build of the same folder is running or the disk cannot be written.
     """
     say = report or (lambda step, done, total: None)
@@ -97,7 +100,7 @@ def build(
                 shutil.rmtree(stale, ignore_errors=True)
             place = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
             try:
-                manifest = _write(corpus, place, cutting, embedder, settings, config, embeddings, say)
+                manifest = _write(corpus, place, cutting, embedder, settings, config, embeddings, say, named)
                 final = folder / place.name.replace("new-", "gen-", 1)
                 os.rename(place, final)
             except BaseException:
@@ -118,6 +121,7 @@ def _write(
     config: str,
     embeddings: Path | None,
     say: Report,
+    named: bool,
 ) -> Manifest:
     pairs = corpus.pairs
     cuts = cut_all(pairs, embedder, cutting.max_tokens, say)
@@ -161,6 +165,9 @@ def _write(
         versions={name: version(name) for name in LIBRARIES},
         commit=entry.commit(),
         files=files,
+        sources=[asdict(one) for one in corpus.parts],
+        spec=list(corpus.spec),
+        named=named,
     )
 
 

@@ -53,3 +53,19 @@ class QAPair:
     def title(self) -> str:
         """What a reader is shown as the page's title: the focus, or else the question."""
         return self.focus or self.question
+
+    @property
+    def asks(self) -> str:
+        """The question that a reader who chooses this title means: a title that is a question asks itself."""
+        return f"What is {self.focus}?" if self.focus else self.question
+
+
+def repeats(title: str, question: str) -> bool:
+    """Whether a page's title is its question over again, but for case, white space and the mark at its end."""
+    first, second = (" ".join(text.split()).rstrip("?!. ").casefold() for text in (title, question))
+    return first == second
+
+
+def titled(title: str, question: str) -> str:
+    """A page's title and its question in a line; once where they are the same."""
+    return question if repeats(title, question) else f"{title}: {question}"

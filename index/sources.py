@@ -1,7 +1,8 @@
 """Sources: which corpus a build reads, merged into one, and where MedQuAD comes from when nobody gave a path.
 
 A specification is a list of sources: a path (`medquad.zip`, `my.csv`), a path with its column map
-(`dialogues.json::chatdoctor`, `my.csv::my_map.toml`), or `starter` for the project's own small corpus.
+(`dialogues.json::chatdoctor`, `my.csv::my_map.toml`), or `starter` for the project's own small corpus. What a person
+gives may also name `medquad`, which `resolved` replaces by MedQuAD's path.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import tempfile
 import urllib.request
 import zipfile
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 
 from configs.errors import UserError
-from index import clean, readers
+from index import clean, identity, readers
 from index.corpus import QAPair
 from index.readers import ReadReport, is_xml, maps, source_files
 from index.readers.files import open_zip, walk, zip_names
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from configs.schema import Cleaning
 
 STARTER = "starter"
+MEDQUAD = "medquad"
 STARTER_FOLDER = Path(__file__).resolve().parent / "starter"
 COMMIT = "577bd37b96c02d1833b2c9eed2de9f96964e96cb"
 MEDQUAD_URL = f"https://github.com/abachaa/MedQuAD/archive/{COMMIT}.zip"
@@ -44,12 +47,16 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Corpus:
-    """Cleaned pairs with unique ids. `digest` is `sources.digest` of what they were read from."""
+    """Cleaned pairs with unique ids. `digest` is `sources.digest` of what they were read from, `spec` says where
+    that is, in absolute paths, and `parts` what it is.
+    """
 
     pairs: list[QAPair]
     digest: str
     name: str
     report: ReadReport
+    parts: tuple[identity.Part, ...] = ()
+    spec: tuple[str, ...] = ()
 
     @property
     def demonstration(self) -> bool:
@@ -72,19 +79,94 @@ def load_corpus(spec: Sequence[str], cleaning: Cleaning) -> Corpus:
     """
     report = ReadReport()
     before = digest(spec, cleaning)
-    pairs = clean.clean_pairs(_pairs(spec, report), cleaning, report)
+    ends: list[int] = []
+    pairs = clean.clean_pairs(_pairs(spec, report, ends), cleaning, report)
     if not pairs:
         raise UserError(f"the corpus {', '.join(spec)} holds no answered question: {'; '.join(report.lines())}")
-    return Corpus(pairs, before, name(spec), report)
+    parts = identity.counted_parts(
+        (_stem(source), is_xml(*split(source)), pairs[start:end])
+        for source, start, end in zip(spec, [0, *ends], ends, strict=False)
+    )
+    return Corpus(pairs, before, name(spec), report, parts, tuple(absolute(spec)))
 
 
-def _pairs(spec: Sequence[str], report: ReadReport) -> Iterator[QAPair]:
+def _pairs(spec: Sequence[str], report: ReadReport, ends: list[int]) -> Iterator[QAPair]:
+    """The sources' pairs. `ends` gets, after each source, how many pairs cleaning has kept by then, in order."""
     for source in spec:
         path, column_map = split(source)
         answered = report.answered
         yield from readers.read(path, column_map, report)
         if report.answered == answered:
             raise UserError(f"{path} holds no answered question: {'; '.join(report.lines())}")
+        # Whoever asks for the next source has dealt with every pair of this one.
+        ends.append(report.answered - report.empty - report.too_short - report.too_long - report.duplicates)
+
+
+def _stem(source: str) -> str:
+    """What a reader would call the source: its file's or folder's name without the ending."""
+    path = split(source)[0]
+    path = path if path.name else path.resolve()
+    return path.name if path.is_dir() else path.stem
+
+
+def absolute(spec: Sequence[str]) -> list[str]:
+    """The specification with its paths made absolute, those of column maps too."""
+    found = []
+    for source in spec:
+        path, column_map = split(source)
+        if path == STARTER_FOLDER:
+            found.append(STARTER)
+            continue
+        where = os.path.abspath(path)
+        if column_map:
+            where += f"::{os.path.abspath(column_map) if column_map.endswith('.toml') else column_map}"
+        found.append(where)
+    return found
+
+
+def missing(spec: Sequence[str]) -> str:
+    """The first path of a specification that is not there, of a column map too; empty where all are."""
+    for source in spec:
+        path, column_map = split(source)
+        if not path.exists():
+            return str(path)
+        if column_map and column_map.endswith(".toml") and not Path(column_map).is_file():
+            return column_map
+    return ""
+
+
+def given(options: Sequence[str] | None, variable: str | None) -> list[str]:
+    """The sources that a person named: the option --corpus, else the variable CORPUS's value.
+
+    The variable is one source where the whole of it is one; else it is cut as a shell cuts words, so that several
+    can be named and quotation marks keep blanks. Raises UserError that names what of it is not there.
+    """
+    text = (variable or "").strip()
+    if options or not text:
+        return list(options or ())
+    if _is_source(text):
+        return [text]
+    try:
+        words = shlex.split(text)
+    except ValueError:  # an apostrophe in a name, say
+        words = text.split()
+    lost = [word for word in words if not _is_source(word)]
+    if not lost:
+        return words
+    several = f" (nor is the whole of {text})" if len(words) > 1 else ""
+    raise UserError(
+        f"CORPUS: {lost[0]} is not there{several}: give a file or folder, with ::MAP if its columns need one, "
+        "medquad or starter; put quotation marks around a name with blanks"
+    )
+
+
+def _is_source(text: str) -> bool:
+    """Whether a text is one source: a name, or a path that is there, with a column map that is there if any."""
+    if text in (STARTER, MEDQUAD):
+        return True
+    path, column_map = split(text)
+    known = not column_map or column_map in maps.names() or Path(column_map).is_file()
+    return path.exists() and known
 
 
 def name(spec: Sequence[str]) -> str:
@@ -136,11 +218,23 @@ def tree_digest(path: Path) -> str:
     return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()
 
 
-def asked_for(
-    given: Sequence[str] | None, medquad: str | None, cache: Path, notify: Callable[[str], None]
-) -> list[str]:
-    """A command's corpus specification: what was `given`, else `default_corpus` of the variable MEDQUAD's value."""
-    return list(given) if given else default_corpus(Path(medquad) if medquad else None, cache, notify)
+def resolved(given: Sequence[str], medquad: str | None, cache: Path, notify: Callable[[str], None]) -> list[str]:
+    """The specification with `medquad` replaced by the path in the variable of that name, else by the download.
+
+    Raises UserError where MedQuAD was named and cannot be had: another corpus would not be what was asked for.
+    """
+    found = []
+    for source in given:
+        if source != MEDQUAD:
+            found.append(source)
+        elif medquad:
+            found += default_corpus(Path(medquad), cache, notify)
+        else:
+            try:
+                found.append(str(download(cache, notify)))
+            except UserError as error:
+                raise UserError(f"{error} Set MEDQUAD to MedQuAD's zip or folder.") from None
+    return found
 
 
 def default_corpus(

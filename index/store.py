@@ -13,13 +13,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from configs.errors import UserError
+from index import identity
 from index.corpus import QAPair
 from index.passages import Passage
 
@@ -40,7 +41,11 @@ Row = TypeVar("Row", QAPair, Passage)
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an index was made from and by, and the size and SHA-256 of each of its files."""
+    """What an index was made from and by, and the size and SHA-256 of each of its files.
+
+    `sources` holds the corpus's `identity.Part`s; `spec` the specification it was read from, in absolute paths, and
+    `named` whether a person named it. An older index has none of the three.
+    """
 
     schema: int
     created: str
@@ -56,6 +61,14 @@ class Manifest:
     versions: dict[str, str]
     commit: str
     files: dict[str, dict[str, Any]]
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    spec: list[str] = field(default_factory=list)
+    named: bool = False
+
+    @property
+    def parts(self) -> tuple[identity.Part, ...]:
+        """What the corpus is; of an older index, what its name tells."""
+        return identity.parsed(self.sources) or identity.from_name(self.corpus_name, self.pairs)
 
 
 class Rows(Sequence[Row], Generic[Row]):
@@ -152,10 +165,12 @@ def read_manifest(folder: Path) -> tuple[Manifest, Path]:
                     raise
         if data.get("schema") != SCHEMA:
             raise UserError(f"{folder}: an index of schema {data.get('schema')}, not {SCHEMA}; build it: make index")
-        return Manifest(**data), place
+        manifest = Manifest(**data)
+        identity.parsed(manifest.sources)
+        return manifest, place
     except FileNotFoundError:
         raise UserError(f"{folder}: no index there; build one: make index") from None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{folder}: damaged index ({error}); build it again: make index") from None
 
 
@@ -227,6 +242,21 @@ def publish(folder: Path, place: Path, manifest: Manifest) -> None:
         if other != place:
             # A reader that opened it keeps its files in memory; one that is just opening starts again.
             shutil.rmtree(other, ignore_errors=True)
+
+
+def remember(folder: Path, spec: Sequence[str], named: bool, parts: Sequence[identity.Part] = ()) -> None:
+    """Change where the manifest in use says its corpus is read from: the same files, under other paths.
+
+    `parts` is what an older index's corpus is known to be; a manifest that says so itself keeps its own word.
+    """
+    manifest, place = read_manifest(folder)
+    rows = manifest.sources or [asdict(one) for one in parts]
+    changed = replace(manifest, spec=list(spec), named=named, sources=rows)
+    if changed != manifest:
+        try:
+            _write_whole(place / MANIFEST, json.dumps(asdict(changed), indent=2) + "\n")
+        except OSError as error:
+            raise UserError(f"{place / MANIFEST}: cannot be written: {error.strerror or error}") from None
 
 
 def _write_whole(path: Path, text: str) -> None:

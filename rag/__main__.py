@@ -50,9 +50,12 @@ def main() -> int:
         raise UserError(f"--temperature {args.temperature}: give a number from 0 to 2")
     lines = list(questions(args.file)) if args.file else [" ".join(args.question)]
     profile = entry.load_for(args, adapter=True)
+    from index import identity
     from rag.pipeline import Pipeline
 
     pipeline = Pipeline.open(profile, args.index or entry.index_folder(), entry.data_folder() / "models")
+    if whose := identity.attribution(pipeline.index.manifest.parts):
+        print(whose, file=sys.stderr)
     options: dict[str, Any] = {"mode": args.mode, "strict": args.strict}
     options |= {"max_new_tokens": args.max_new_tokens, "temperature": args.temperature}
     failed = 0
@@ -107,7 +110,8 @@ def report_failure(question: str, error: UserError, jsonl: bool) -> None:
 
 def render(answer: Answer) -> str:
     """An answer as text for a terminal: notice, sentences with marks, sources, the standing notices."""
-    from rag.answer import DEMONSTRATION
+    from index.corpus import titled
+    from rag.answer import DEMONSTRATION, WHETHER_OR_NOT
 
     parts = [answer.text]
     if answer.fallback:
@@ -122,9 +126,15 @@ def render(answer: Answer) -> str:
     if listed:
         lines = ["Sources"]
         for item in listed:
-            lines.append(f"  [{item.n}] {item.title}: {item.question}  {item.institute}")
+            lines.append(f"  [{item.n}] {titled(item.title, item.question)}  {item.institute}".rstrip())
             lines.append(f"      {item.url or 'no address'}" + (f"  ({DEMONSTRATION})" if item.demonstration else ""))
         parts.append("\n".join(lines))
+    elif answer.status == "emergency" and answer.sources:
+        lines = ["Pages on this, to read once help is on its way"]
+        lines += [f"  {item.title}  {item.url or 'no address'}" for item in answer.sources]
+        parts.append("\n".join(lines))
+    if answer.status == "abstained":
+        parts.append(WHETHER_OR_NOT)
     seconds = answer.timings.total_ms / 1000
     parts.append(f"{answer.status}; confidence: {answer.confidence_words}; {answer.mode}; {seconds:.1f} s")
     parts.append(answer.disclaimer)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from configs.schema import Mode
+from rag.references import without_marks
 
 Status = Literal["answered", "abstained", "emergency"]
 
 DISCLAIMER = (
     "This is information from the sources shown, not medical advice. Ask a health professional about your own case."
 )
-ATTRIBUTION = "Answers from MedQuAD (Ben Abacha & Demner-Fushman, 2019), CC BY 4.0."
+WHETHER_OR_NOT = "If it could be an emergency, call your local emergency number now."
+"""Said with every abstention: the guard misses some emergencies, and a question not answered is no sign of safety."""
 DEMONSTRATION = "Demonstration text, not from NIH."
+
+
+Unmarked = Annotated[str, AfterValidator(without_marks)]
+"""Text without numbers in square brackets: `[n]` is medcite's own citation, never a passage's or a model's."""
 
 
 class Span(BaseModel):
@@ -32,9 +38,12 @@ class Source(BaseModel):
     n: int = Field(ge=1)
     passage_id: str
     pair_id: str
-    title: str
-    question: str = Field(description="the question that this source's page answers")
-    text: str
+    title: Unmarked
+    question: Unmarked = Field(description="the question that this source's page answers")
+    text: Unmarked = Field(
+        description="the passage, without reference marks of its own; "
+        "empty under an emergency notice, where only the page is named"
+    )
     institute: str = ""
     url: str = ""
     urls: tuple[str, ...] = ()
@@ -42,13 +51,16 @@ class Source(BaseModel):
     demonstration: bool = False
     used: bool = Field(False, description="whether a sentence of the answer cites it")
     highlights: tuple[Span, ...] = Field((), description="the parts of `text` that support the answer")
+    doses_left_out: int = Field(
+        0, ge=0, description="sentences with doses that `text` does not show, since the question does not name the page"
+    )
 
 
 class Sentence(BaseModel):
     """One sentence of the answer and what it rests on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    text: str = Field(description="without citation marks")
+    text: Unmarked = Field(description="without citation marks")
     citations: tuple[int, ...] = Field((), description="source numbers, best first")
     support: float = Field(0.0, ge=0, le=1)
     supported: bool = False
@@ -83,6 +95,7 @@ class Answer(BaseModel):
     sources: tuple[Source, ...] = ()
     notice: str = Field("", description="the emergency notice or the abstention sentence; shown first")
     nearest: tuple[str, ...] = Field((), description="on abstention: the nearest topics")
+    nearest_questions: tuple[str, ...] = Field((), description="on abstention: the question to ask for each of them")
     confidence: float = Field(0.0, ge=0, le=1)
     fallback: bool = Field(False, description="too little of the draft was supported: the sources are quoted instead")
     truncated: bool = Field(False, description="the generator reached its token limit")
@@ -91,7 +104,7 @@ class Answer(BaseModel):
     timings: Timings = Timings()
     disclaimer: str = DISCLAIMER
     complete: bool = True
-    draft: str = ""
+    draft: Unmarked = ""
 
     @property
     def text(self) -> str:

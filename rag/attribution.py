@@ -18,7 +18,9 @@ from rapidfuzz import fuzz
 from configs.schema import Answering
 from index.sentences import spans
 from rag.answer import Sentence, Source
+from rag.facts import has_content
 from rag.guard import unsourced_doses
+from rag.references import references, without_marks, words_of
 from rag.support import LIST_MARK, Evidence
 from rag.words import Token, plain, tokens
 
@@ -36,7 +38,7 @@ CANDIDATES = 8
 LEEWAY = 0.1
 
 _N = r"\d{1,3}"
-_MANY = rf"{_N}(?:\s*(?:,|;|&|-|–|and)\s*(?:sources?\s*)?{_N})*"
+_MANY = rf"{_N}(?:\s*(?:,\s*and|,|;|&|-|–|and)\s*(?:sources?\s*)?{_N})*"
 _WORD = r"(?:sources?|passages?|documents?|docs?|refs?|references?|citations?|s)"
 _MARK = re.compile(
     rf"\[\[?\^?\s*(?:{_WORD}\.?\s*:?\s*#?)?({_MANY})\s*\]?\]"
@@ -45,6 +47,7 @@ _MARK = re.compile(
     rf"|<sup>\s*\[?({_MANY})\]?\s*</sup>"
     rf"|(?<=\S)\s*\(({_MANY})\)(?=\s*(?:[.!?](?!\w)|$|\n))"
     rf"|(?<=[.!?])\s*\(({_MANY})\)"
+    rf"|\[\s*({_MANY})(?=\s*[.!?](?:\s|$))"
     r"|([¹²³⁴⁵⁶⁷⁸⁹]+)(?=[\s.,;]|$)",
     re.IGNORECASE,
 )
@@ -110,7 +113,7 @@ def attribute(
     """
     evidence = Evidence(sources)
     by_number = {source.n: k for k, source in reversed(list(enumerate(sources)))}
-    pieces = _pieces(draft, set(by_number))
+    pieces = _pieces(draft, set(by_number), [source.text for source in sources])
     asked = tokens(question)
     seen: set[str] = set()
     kept: list[Sentence] = []
@@ -147,7 +150,31 @@ def attribute(
 # -- the draft ----------------------------------------------------------------------------------------------------
 
 
-def _pieces(draft: str, numbers: set[int]) -> list[_Piece]:
+def unmarked(draft: str) -> str:
+    """A piece of a draft without the numbers that the model cites by: none of them is known to be right."""
+    return _MARK.sub("", _DANGLING.sub("", _SPECIAL.sub("", draft)))
+
+
+def _marks(text: str, held: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Start, end and numbers of each mark in a draft.
+
+    The prompt shows a passage's own "[3]" as "(3)", and the model copies it: a "(3)" that no source has is a mark too.
+    """
+    found = [(*match.span(), next(g for g in match.groups() if g)) for match in _MARK.finditer(text)]
+    if not held:
+        return found
+    taken = {start for start, _, _ in found}
+    for item in references(text):
+        said = text[item.start : item.end]
+        opens = not text[: item.start].rpartition("\n")[2].strip()
+        if said.startswith("(") and item.kind == "reference" and not opens and item.start not in taken:
+            overlaps = any(start < item.end and item.start < end for start, end, _ in found)
+            if not overlaps and not any(said in source for source in held):
+                found.append((item.start, item.end, said))
+    return sorted(found)
+
+
+def _pieces(draft: str, numbers: set[int], held: Sequence[str]) -> list[_Piece]:
     """The draft without marks, special tokens and emphasis, cut into sentences with their hints."""
     text = _SPECIAL.sub("", draft[:MAX_DRAFT])
     text = re.sub(r"\*\*|__|`+|^#{1,6}[ \t]+|^>[ \t]+", "", text, flags=re.MULTILINE)
@@ -155,16 +182,16 @@ def _pieces(draft: str, numbers: set[int]) -> list[_Piece]:
     clean: list[str] = []
     hints: list[tuple[int, list[int]]] = []
     at = length = 0
-    for match in _MARK.finditer(text):
-        part = text[at : match.start()]
+    for start, end, written in _marks(text, held):
+        part = text[at:start]
         opens = not part.strip() or part.endswith("\n") if part else at == 0
         part = part if opens else part.rstrip(" \t")
         clean.append(part)
         length += len(part)
-        at = match.end()
+        at = end
         if opens:
             at += len(text[at:]) - len(text[at:].lstrip(" \t:"))
-        found = _numbers(next(g for g in match.groups() if g))
+        found = _numbers(written)
         # A mark at the start of a line belongs to what follows, any other to what it follows.
         hints.append((length if opens else length - 1, [n for n in found if n in numbers]))
     clean.append(text[at:])
@@ -183,7 +210,8 @@ def _pieces(draft: str, numbers: set[int]) -> list[_Piece]:
         if opening and opening.end() < len(body):
             body = body[opening.end() :]
             body = body[:1].upper() + body[1:]
-        words = tokens(body)
+        body = without_marks(body)
+        words = words_of(body)
         if words:
             pieces.append(_Piece(body, before, mark.group() if mark else "", said, words))
         elif pieces and said:
@@ -266,6 +294,10 @@ def _sentence(
     cut: bool,
 ) -> tuple[Sentence, tuple[int, int, int] | None] | None:
     """The sentence as it is to be shown and the place it quotes; None if it is to be dropped."""
+    if not has_content(piece.words):
+        # "There are 5." is in no source, whatever numbers they hold; of "They include:" and "of 5" nothing is lost.
+        fragment = cut or not re.search(r"[.!?][\"'”’)]*$", piece.text) or not re.search(r"[^\W\d_]", piece.text)
+        return None if fragment else (Sentence(text=piece.text, note="it says nothing that a source could hold"), None)
     stems = {word.stem for word in piece.words if word.stem}
     coverage = evidence.coverage(stems)
     rows = _best(coverage, CANDIDATES)

@@ -8,115 +8,18 @@ that came or went, another disease's name. These are the checks that likeness al
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rag.references import references
+from rag.units import DOSE, PARTS, PER, PERIODS, SCALE, SMALL, TENS, TIMES, UNITS, VULGAR
 from rag.words import Token, flatten, listed, stem, tokens
 
-_SMALL = dict(
-    zip(
-        listed(
-            """
-zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-eighteen nineteen
-"""
-        ),
-        range(20),
-        strict=True,
-    )
-)
-_TENS = dict(
-    zip(
-        listed(
-            """
-twenty thirty forty fifty sixty seventy eighty ninety
-"""
-        ),
-        range(20, 100, 10),
-        strict=True,
-    )
-)
-_SCALE = {"hundred": 100.0, "thousand": 1e3, "million": 1e6, "billion": 1e9}
-_PARTS = {"half": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5}
-_PARTS |= {"fifths": 5, "tenth": 10, "tenths": 10}
-_VULGAR = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3, "⅛": 0.125}
-_TIMES = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
 _ROMAN = {"ii": 2.0, "iii": 3.0, "iv": 4.0, "vi": 6.0, "vii": 7.0, "viii": 8.0}
-
-
-def _units(table: str) -> dict[str, tuple[str, float]]:
-    found: dict[str, tuple[str, float]] = {}
-    for line in table.strip().splitlines():
-        name, factor, words = line.split(maxsplit=2)
-        found |= {word: (name, float(factor)) for word in words.split()}
-    return found
-
-
-# Canonical unit, factor to it, spellings. Mass in micrograms and volume in millilitres: exact powers of ten.
-_UNITS = _units(
-    """
-    mcg 1 mcg µg ug microgram micrograms microgramme microgrammes
-    mcg 0.001 ng nanogram nanograms
-    mcg 1e3 mg mgs milligram milligrams milligramme milligrammes
-    mcg 1e6 g gm gms gram grams gramme grammes
-    mcg 1e9 kg kgs kilogram kilograms
-    ml 1 ml mls cc milliliter milliliters millilitre millilitres
-    ml 10 cl
-    ml 100 dl deciliter deciliters decilitre decilitres
-    ml 1e3 l liter liters litre litres
-    iu 1 iu u unit units
-    mmol 1 mmol mmols millimole millimoles
-    mmol 1e3 mol mole moles
-    meq 1 meq
-    mmhg 1 mmhg
-    tablet 1 tablet tablets tab tabs pill pills caplet caplets
-    capsule 1 capsule capsules
-    drop 1 drop drops
-    puff 1 puff puffs
-    spray 1 spray sprays
-    teaspoon 1 teaspoon teaspoons tsp teaspoonful teaspoonfuls
-    tablespoon 1 tablespoon tablespoons tbsp
-    dose 1 dose doses
-    injection 1 injection injections shot shots
-    sachet 1 sachet sachets
-    patch 1 patch patches
-    lozenge 1 lozenge lozenges
-    ampoule 1 ampoule ampoules vial vials
-    percent 1 percent percentage
-    second 1 second seconds sec secs
-    minute 1 minute minutes min mins
-    hour 1 hour hours hr hrs
-    day 1 day days
-    week 1 week weeks
-    month 1 month months
-    year 1 year years yr yrs
-    decade 1 decade decades
-    mm 1 millimeter millimeters millimetre millimetres mm
-    mm 10 cm centimeter centimeters centimetre centimetres
-    mm 1e3 m meter meters metre metres
-    inch 1 inch inches
-    foot 1 foot feet ft
-    pound 1 pound pounds lb lbs
-    ounce 1 ounce ounces oz
-    calorie 1 calorie calories kcal
-    degree 1 degree degrees
-    """
-)
-_DOSE = frozenset(
-    listed(
-        """
-mcg ml iu mmol meq mmhg tablet capsule drop puff spray teaspoon tablespoon dose injection sachet patch lozenge
-ampoule
-"""
-    )
-)
-_PERIODS = {"day": "day", "daily": "day", "night": "day", "nightly": "day", "hour": "hour", "hourly": "hour"}
-_PERIODS |= {"week": "week", "weekly": "week", "month": "month", "monthly": "month", "minute": "minute"}
-_PER = {"kg": "kg", "kilogram": "kg", "dl": "dl", "deciliter": "dl", "l": "l", "liter": "l", "litre": "l", "ml": "ml"}
-_PER |= {"milliliter": "ml", "dose": "dose", "m2": "m2", "day": "day", "hour": "hour", "week": "week", "h": "hour"}
-_PER |= {"d": "day", "hr": "hour", "minute": "minute", "min": "minute", "month": "month", "year": "year"}
 _SAME_AS_BARE = frozenset({"", "year", "degree"})
+_NUMERALS = frozenset((*SMALL, *TENS, *SCALE, *TIMES))
 _RANGE = re.compile(r"\s*(?:-|to|or|and|,|, or|, and|/|x|by)\s*", re.IGNORECASE)
 
 
@@ -133,44 +36,48 @@ class Quantity:
     @property
     def dose(self) -> bool:
         """Whether it is an amount or a rhythm of taking something."""
-        return self.unit in _DOSE or self.unit.startswith("times/") or self.unit.startswith("every ")
+        return self.unit in DOSE or self.unit.startswith("times/") or self.unit.startswith("every ")
 
 
 def _value(words: Sequence[Token], i: int, text: str) -> tuple[float, int, str] | None:
     """The number that starts at word `i`: its value, the word after it, and a unit it implies."""
     word = words[i].text
-    if word in _TIMES:
-        return _TIMES[word], i + 1, "times"
-    if word in _VULGAR:
-        return _VULGAR[word] * 100, i + 1, "percent"
-    if word in ("half", "quarter") and not (i and words[i - 1].text in _SMALL):
-        return 100 / _PARTS[word], i + 1, "percent"
+    if word in TIMES:
+        return TIMES[word], i + 1, "times"
+    if word in VULGAR:
+        return VULGAR[word] * 100, i + 1, "percent"
+    if word in ("half", "quarter") and not (i and words[i - 1].text in SMALL):
+        return 100 / PARTS[word], i + 1, "percent"
     if word[0].isdigit() and word[-1].isdigit():
         try:
             value, i = float(word.replace(",", "")), i + 1
         except ValueError:
             return None
-    elif word in _TENS:
-        value, i = float(_TENS[word]), i + 1
-        if i < len(words) and 0 < _SMALL.get(words[i].text, 0) < 10 and words[i].start - words[i - 1].end == 1:
-            value, i = value + _SMALL[words[i].text], i + 1
-    elif word in _SMALL:
-        value, i = float(_SMALL[word]), i + 1
+    elif word in TENS:
+        value, i = float(TENS[word]), i + 1
+        if i < len(words) and 0 < SMALL.get(words[i].text, 0) < 10 and words[i].start - words[i - 1].end == 1:
+            value, i = value + SMALL[words[i].text], i + 1
+    elif word in SMALL:
+        value, i = float(SMALL[word]), i + 1
     else:
         return None
-    if i < len(words) and words[i].text in _PARTS and value < _PARTS[words[i].text]:
-        return 100 * value / _PARTS[words[i].text], i + 1, "percent"
-    while i < len(words) and words[i].text in _SCALE and words[i].start - words[i - 1].end <= 1:
-        value, i = value * _SCALE[words[i].text], i + 1
+    if i < len(words) and words[i].text in PARTS and value < PARTS[words[i].text]:
+        return 100 * value / PARTS[words[i].text], i + 1, "percent"
+    while i < len(words) and words[i].text in SCALE and words[i].start - words[i - 1].end <= 1:
+        value, i = value * SCALE[words[i].text], i + 1
     return value, i, ""
 
 
 def quantities(text: str, words: Sequence[Token] | None = None) -> list[Quantity]:
     """Every number of a text, digits or words, with its unit; in a range the unit belongs to both ends.
 
-    A bare "one" is a pronoun more often than a number and is left out; so is a number inside a name (GLB1).
+    A bare "one" is a pronoun more often than a number and is left out; so is a number inside a name (GLB1). A number
+    that only refers to something ("[5]", "Figure 3", "(Smith, 2009)": `rag/references.py`) has what it refers to for
+    its unit, so that it is held by its like and is no evidence for anything else.
     """
     words = tokens(text) if words is None else words
+    marks = references(text)
+    starts = [mark.start for mark in marks]
     text = flatten(text)
     found: list[Quantity] = []
     i = 0
@@ -179,6 +86,12 @@ def quantities(text: str, words: Sequence[Token] | None = None) -> list[Quantity
         if got is None:
             if words[i].text in _ROMAN and i and words[i - 1].text in ("type", "stage", "grade", "class", "phase"):
                 found.append(Quantity(_ROMAN[words[i].text], "", "", words[i].start, words[i].end))
+            i += 1
+            continue
+        at = bisect_right(starts, words[i].start) - 1
+        if at >= 0 and words[i].start < marks[at].end:
+            value = float(words[i].text.replace(",", "")) if words[i].text[0].isdigit() else got[0]
+            found.append(Quantity(value, f"#{marks[at].kind}", "", words[i].start, words[i].end))
             i += 1
             continue
         value, after, unit = got
@@ -198,18 +111,18 @@ def quantities(text: str, words: Sequence[Token] | None = None) -> list[Quantity
                     unit, end, after = "mmhg", words[after + 1].end, after + 2
                 elif nxt in ("times", "time"):
                     unit, end, after = "times", words[after].end, after + 1
-                elif nxt in _UNITS and unit == "":
-                    (unit, factor), end, after = _UNITS[nxt], words[after].end, after + 1
+                elif nxt in UNITS and unit == "":
+                    (unit, factor), end, after = UNITS[nxt], words[after].end, after + 1
         if unit == "times":
             j = after + (after < len(words) and words[after].text in ("a", "an", "per", "each", "every", "in"))
-            if j < len(words) and words[j].text in _PERIODS and words[j].start - end <= 12:
-                unit, end, after = "times/" + _PERIODS[words[j].text], words[j].end, j + 1
-        elif unit in _DOSE and after < len(words):
+            if j < len(words) and words[j].text in PERIODS and words[j].start - end <= 12:
+                unit, end, after = "times/" + PERIODS[words[j].text], words[j].end, j + 1
+        elif unit in DOSE and after < len(words):
             glue = text[end : words[after].start].strip()
             j = after + (words[after].text in ("a", "per", "each", "every") and glue == "")
             if j < len(words) and (glue == "/" or j > after or words[j].text in ("daily", "weekly", "monthly")):
                 name = words[j].text
-                per = _PER.get(name.removesuffix("s"), _PERIODS.get(name, ""))
+                per = PER.get(name.removesuffix("s"), PERIODS.get(name, ""))
                 if per:
                     end, after = words[j].end, j + 1
         elif unit in ("hour", "day", "week", "month") and i and words[i - 1].text == "every":
@@ -219,8 +132,13 @@ def quantities(text: str, words: Sequence[Token] | None = None) -> list[Quantity
         i = max(after, i + 1)
     for k in range(len(found) - 2, -1, -1):
         left, right = found[k], found[k + 1]
-        if left.unit == "" and right.unit and _RANGE.fullmatch(text[left.end : right.start]):
-            factor = next((f for w, (u, f) in _UNITS.items() if u == right.unit and _ends(text, right, w)), 1.0)
+        if (
+            left.unit == ""
+            and right.unit
+            and not right.unit.startswith("#")
+            and _RANGE.fullmatch(text[left.end : right.start])
+        ):
+            factor = next((f for w, (u, f) in UNITS.items() if u == right.unit and _ends(text, right, w)), 1.0)
             found[k] = Quantity(left.value * factor, right.unit, right.per, left.start, right.end)
     return found
 
@@ -236,6 +154,14 @@ def holds(wanted: Quantity, held: Iterable[Quantity]) -> bool:
         and (wanted.unit == other.unit or (wanted.unit in _SAME_AS_BARE and other.unit in _SAME_AS_BARE))
         and (not wanted.per or wanted.per == other.per)
         for other in held
+    )
+
+
+def has_content(words: Iterable[Token]) -> bool:
+    """Whether one of the words is neither a function word nor a number: only such words can be supported."""
+    return any(
+        word.stem and not re.fullmatch(r"[\d.,]+", word.text) and word.text not in _NUMERALS and word.text not in VULGAR
+        for word in words
     )
 
 

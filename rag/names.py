@@ -37,6 +37,11 @@ def _stem(word: str) -> str:
     return _stemmer.stemWord(word)
 
 
+_EVERYDAY = frozenset(map(_stem, _ORDINARY)) | frozenset(
+    map(_stem, ("does", "should", "would", "much", "many", "often"))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A topic's name in a question: its words, and the pairs (rows) it is a name of."""
@@ -119,6 +124,26 @@ def other_name(question: str, pair: QAPair) -> str:
         if places:
             best, most = name, len(key)
     return best
+
+
+def names_it(question: str, pair: QAPair) -> bool:
+    """Whether the question holds a whole name of the pair's page: its focus or a synonym.
+
+    A page without a focus has its question for a name: then each of that question's words but the everyday ones.
+    """
+    raw = _WORD.findall(question)
+    words = [_stem(word.lower()) for word in raw]
+    if not pair.focus:
+        wanted = {word for word in _key(pair.question) if word not in _EVERYDAY}
+        return bool(wanted) and wanted <= set(words)
+    for name in (pair.focus, *pair.synonyms):
+        key = _key(name)
+        if not key or not _usable(name, key):
+            continue
+        places = _places(key, words)
+        if any(raw[at].isupper() for at in places) if _cased(key) else places:
+            return True
+    return False
 
 
 def _places(key: tuple[str, ...], words: Sequence[str]) -> list[int]:

@@ -29,10 +29,13 @@ from index.store import Index
 from rag import prompt, quote
 from rag.alarm import Alarm
 from rag.answer import Answer, Sentence, Source, Timings
-from rag.attribution import attribute
+from rag.attribution import attribute, unmarked
+from rag.doses import withhold
 from rag.guard import red_flag, unsourced_doses
+from rag.names import names_it
 from rag.prompt import ABSTENTION
 from rag.question import short
+from rag.references import without_marks
 from rag.retrieval import Hit, Retrieval
 from rag.retriever import HybridRetriever
 
@@ -192,16 +195,24 @@ def heeded(question: str, named: bool, confidence: float, settings: Answering) -
     return short(question) and not named and confidence < settings.model_abstains_below
 
 
-def source(n: int, hit: Hit) -> Source:
-    """A retrieved passage as the reader sees it, under number `n`."""
+def source(n: int, hit: Hit, question: str) -> Source:
+    """A retrieved passage as the reader sees it, under number `n`; without doses where `question` does not name it."""
     lead_in = hit.passage.lead_in
+    text = f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text
+    text, left_out = (text, 0) if names_it(question, hit.pair) else withhold(text)
+    return page(n, hit, text, left_out)
+
+
+def page(n: int, hit: Hit, text: str = "", left_out: int = 0) -> Source:
+    """A retrieved page by its name and address, with what is shown of its passage."""
     return Source(
         n=n,
         passage_id=hit.passage.id,
         pair_id=hit.pair.id,
         title=hit.pair.title,
         question=hit.pair.question,
-        text=f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text,
+        text=text,
+        doses_left_out=left_out,
         institute=hit.pair.institute,
         url=hit.pair.url,
         urls=hit.pair.urls,
@@ -215,9 +226,15 @@ _OPEN_NUMBER = re.compile(r"\d[\d.,/–-]*\s*\S*\s*$")
 
 
 def _showable(tail: str, texts: list[str]) -> str:
-    """The unfinished sentence as far as it may be shown: a dose shows only once a source is known to hold it."""
-    settled = _OPEN_NUMBER.sub("", tail)
+    """The unfinished sentence as far as it may be shown: no number of a source that the model wrote, and a dose only
+    once a source is known to hold it."""
+    settled = without_marks(unmarked(_OPEN_NUMBER.sub("", tail)))
     return "" if unsourced_doses(settled, texts) else settled
+
+
+def _nearest(retrieval: Retrieval) -> dict[str, tuple[str, ...]]:
+    """What an abstention says of the nearest topics."""
+    return {"nearest": retrieval.nearest, "nearest_questions": retrieval.nearest_questions}
 
 
 class _Run:
@@ -235,7 +252,7 @@ class _Run:
         self.started = time.perf_counter()
         self.times = Timings()
         self.shown: tuple[Hit, ...] = ()
-        self.nearest: tuple[str, ...] = ()
+        self.nearest: dict[str, tuple[str, ...]] = {}
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> Iterator[Answer]:
@@ -255,19 +272,22 @@ class _Run:
         if not retrieval.hits or retrieval.confidence < self.pipeline.profile.retriever.abstain_below:
             yield self._abstain(retrieval)
             return
-        if self.mode == "extractive" or notice:
-            sources = tuple(source(n, hit) for n, hit in enumerate(retrieval.hits, 1))
+        if notice:
+            yield self._finish(sources=self._pages(retrieval.hits))
+            return
+        if self.mode == "extractive":
+            sources = tuple(source(n, hit, self.question) for n, hit in enumerate(retrieval.hits, 1))
             yield self._quote(sources)
             return
         built = prompt.build(
             self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
         )
-        self.shown, self.nearest = built.sources, retrieval.nearest
+        self.shown, self.nearest = built.sources, _nearest(retrieval)
         rows = {hit.row for hit in built.sources}
         ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
         # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
         whole = {hit.row: hit for hit in retrieval.hits}
-        sources = tuple(source(n, whole[hit.row]) for n, hit in enumerate(ordered, 1))
+        sources = tuple(source(n, whole[hit.row], self.question) for n, hit in enumerate(ordered, 1))
         self._update(sources=sources)
         yield self.answer
         yield from self._generated(built.messages, sources)
@@ -301,7 +321,7 @@ class _Run:
         if draft.strip().startswith(ABSTENTION) and sources:
             named = self.pipeline.retriever.names_page(self.question, self.shown)
             if heeded(self.question, named, self.answer.confidence, self.settings):
-                yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="", nearest=self.nearest)
+                yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="", **self.nearest)
             else:
                 self._update(fallback=True)
                 yield self._quote(sources)
@@ -329,10 +349,16 @@ class _Run:
             self._time(first_token_ms=self._elapsed())
         return self._finish(sentences=sentences, sources=quote.highlights(sentences, sources), draft="")
 
+    def _pages(self, hits: Sequence[Hit]) -> tuple[Source, ...]:
+        """Under an emergency notice nothing is quoted: the pages that the question names, by name and address."""
+        named = [hit for hit in hits if names_it(self.question, hit.pair)]
+        pages = {hit.pair.url or hit.pair.title: hit for hit in reversed(named)}
+        return tuple(page(n, hit) for n, hit in enumerate(reversed(pages.values()), 1))
+
     def _abstain(self, retrieval: Retrieval) -> Answer:
         if self.answer.status == "emergency":
             return self._finish()
-        return self._finish(status="abstained", notice=ABSTENTION, nearest=retrieval.nearest)
+        return self._finish(status="abstained", notice=ABSTENTION, **_nearest(retrieval))
 
     def _count(self, chunk: BaseMessage) -> None:
         usage = getattr(chunk, "usage_metadata", None)

@@ -28,3 +28,5 @@ class Retrieval:
     hits: tuple[Hit, ...]
     confidence: float
     nearest: tuple[str, ...]
+    nearest_questions: tuple[str, ...] = ()
+    """The question that asks for each of the nearest topics."""

@@ -79,7 +79,7 @@ class HybridRetriever(BaseRetriever):
         """
         found, features = self.examine(question, k)
         hits = found.hits
-        return Retrieval(hits, self._confidence(features) if hits else 0.0, found.nearest)
+        return Retrieval(hits, self._confidence(features) if hits else 0.0, found.nearest, found.nearest_questions)
 
     def examine(self, question: str, k: int | None = None) -> tuple[Retrieval, Features]:
         """As `retrieve`, with confidence 0 and the features that it would be computed from."""
@@ -94,8 +94,11 @@ class HybridRetriever(BaseRetriever):
         rows = self._pick(scored, max(wanted, FEATURE_HITS))
         hits = tuple(self._hit(scored, at) for at in rows)
         features = state.features(asked, scored, [int(scored.rows[at]) for at in rows[:FEATURE_HITS]])
-        nearest = tuple(dict.fromkeys(hit.pair.title for hit in hits))[:3]
-        return Retrieval(hits[:wanted], 0.0, nearest), features
+        nearest: dict[str, str] = {}
+        for hit in hits:
+            nearest.setdefault(hit.pair.title, hit.pair.asks)
+        titles = tuple(nearest)[:3]
+        return Retrieval(hits[:wanted], 0.0, titles, tuple(nearest[title] for title in titles)), features
 
     @cached_property
     def _confidence(self) -> Confidence:

@@ -17,6 +17,7 @@ import numpy as np
 from index.sentences import spans
 from rag.answer import Source
 from rag.facts import Quantity, holds, names, polarity, quantities
+from rag.references import words_of
 from rag.words import Token, plain, stem, tokens
 
 LIST_MARK = re.compile(r"[-*•–·]\s+|\(?\d{1,2}[.)]\s+(?!\d)")
@@ -63,7 +64,7 @@ def sentences_of(text: str) -> list[tuple[int, int]]:
 @lru_cache(maxsize=64)
 def read(text: str) -> Text:
     """A source's text made ready. Units are (first sentence, last sentence) pairs."""
-    words, bounds, kept = tokens(text), [], []
+    words, bounds, kept = words_of(text), [], []
     low = 0
     for start, end in sentences_of(text):
         while low < len(words) and words[low].start < start:

@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     rf"|\d+(?:\.\d+)?(?=(?:{_ATTACHED})(?!\w))|[^\W_]+(?:'[^\W_]+)*",
     re.IGNORECASE,
 )
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _stemmer = Stemmer.Stemmer("english")
 
 
@@ -78,8 +79,16 @@ def tokens(text: str) -> tuple[Token, ...]:
     """The words and numbers of a text in order. `10mg` gives two tokens, `GLB1` and `can't` one each."""
     found = []
     for match in _TOKEN.finditer(flatten(text)):
-        word = match.group().lower()
-        found.append(Token(match.start(), match.end(), word, "" if word in STOP else stem(word.removesuffix("'s"))))
+        shape, end = match.group(), match.end()
+        if not shape.isascii():
+            # "children²" is a word with a footnote; "m²" and "10⁹" are not.
+            bare = shape.rstrip(_RAISED)
+            if not bare:
+                continue
+            if len(bare) > 3 and bare.isalpha():
+                shape, end = bare, match.start() + len(bare)
+        word = shape.lower()
+        found.append(Token(match.start(), end, word, "" if word in STOP else stem(word.removesuffix("'s"))))
     return tuple(found)
 
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 # The default suite is offline by contract: a hub call must fail at once, not after retries.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.pop("CORPUS", None)  # a corpus named for the chat is not the tests'
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

@@ -26,12 +26,21 @@ from index.sentences import spans
 from index.sources import load_corpus
 from rag.answer import Source
 from rag.attribution import attribute
-from rag.facts import names
+from rag.facts import names, quantities
+from rag.references import without_marks
 from rag.words import tokens
 
 WORDS = 180
 TRUE_KINDS = ("own", "reworded", "shortened", "merged", "miscopied")
-FALSE_KINDS = ("number", "negation", "opposite", "entity", "same page, other passage", "other page")
+FALSE_KINDS = (
+    "number", "negation", "opposite", "entity", "same page, other passage", "other page",
+    "number of a reference", "no content word",
+)  # fmt: skip
+_REFERENCES = (
+    " [{}]", " [{}, 61]", " (ref. {})", " ({}, 61)", " (see Figure {})", " (Table {})", " (Section {})",
+    " (see page {})", " (Moss et al., {})",
+)  # fmt: skip
+_EMPTY = ("There are {}.", "It was {}.", "It is {} of them.", "{}.", "[{}.", "More than {} have it.")
 _REWORD = [
     (r"\bindividuals\b", "people"), (r"\bpatients\b", "people"), (r"\bis characterized by\b", "is marked by"),
     (r"\bmay\b", "can"), (r"\bsuch as\b", "including"), (r"\busually\b", "often"), (r"\boccurs\b", "happens"),
@@ -69,6 +78,27 @@ def _number(text: str, rng: random.Random) -> str | None:
     value = int(match.group())
     other = rng.choice([value + 1, value * 2 + 1, max(1, value // 2) + (value < 3), value + 10])
     return text[: match.start()] + str(other) + text[match.end() :] if other != value else None
+
+
+def _of_a_reference(sentence: str, passage: str, rng: random.Random) -> tuple[str, str] | None:
+    """The sentence with a number that the returned passage has only in a reference behind that sentence, or None."""
+    digits = list(re.finditer(r"(?<![\w.,/-])\d+(?![\w,/-]|\.\d)", sentence))
+    if not digits or not sentence.endswith(".") or "[" in sentence:
+        return None
+    match, form = rng.choice(digits), rng.choice(_REFERENCES)
+    taken = {quantity.value for quantity in quantities(passage)}
+    free = [str(n) for n in (range(1950, 2010) if "et al" in form else range(2, 60)) if n not in taken]
+    if not free:
+        return None
+    other, end = rng.choice(free), passage.index(sentence) + len(sentence) - 1
+    draft = sentence[: match.start()] + other + sentence[match.end() :]
+    return draft, passage[:end] + form.format(other) + passage[end:]
+
+
+def _empty(passage: str, rng: random.Random) -> str | None:
+    """A sentence of function words and a number of the passage."""
+    found = re.findall(r"(?<![\w.,])\d+(?![\w,]|\.\d)", passage)
+    return rng.choice(_EMPTY).format(rng.choice(found)) if found else None
 
 
 def _negation(text: str, rng: random.Random) -> str | None:
@@ -130,6 +160,7 @@ def _shortened(text: str) -> str | None:
 def cases(pairs: Sequence[QAPair], n: int, seed: int) -> list[tuple[str, str, str, list[Source]]]:
     """(kind, what the draft says, the page's sentence, sources with the page's passage first)."""
     rng = random.Random(seed)
+    other_rng = random.Random(f"references {seed}")  # of its own, so that the other cases stay what they were
     pages = [pair for pair in pairs if 30 < len(pair.answer.split()) < 900]
     foci = sorted({pair.focus for pair in pages if 4 < len(pair.focus) < 40})
     made: list[tuple[str, str, str, list[Source]]] = []
@@ -160,6 +191,11 @@ def cases(pairs: Sequence[QAPair], n: int, seed: int) -> list[tuple[str, str, st
             follows = pieces[k][slice(*places[i + 1])]
             variants["merged"] = sentence[:-1] + ", and " + follows[0].lower() + follows[1:]
         made += [(kind, text, sentence, [*mine, *rest]) for kind, text in variants.items() if text]
+        if referring := _of_a_reference(sentence, pieces[k], other_rng):
+            draft, passage = referring
+            made.append(("number of a reference", draft, sentence, [_source(1, pair, passage), *rest]))
+        if empty := _empty(pieces[k], other_rng):
+            made.append(("no content word", empty, "", [*mine, *rest]))
         if near and sentence not in " ".join(near):
             made.append(("same page, other passage", sentence, "", [_source(1, pair, rng.choice(near)), *rest]))
         if rest and all(sentence not in source.text for source in rest):
@@ -179,6 +215,7 @@ def measure(made: Sequence[tuple[str, str, str, list[Source]]], settings: Answer
     for kind, text, original, sources in made:
         row = table.setdefault(kind, dict.fromkeys(("n", "supported", "quoted", "restored", "reworded", "cited"), 0.0))
         found = attribute(text, sources, settings)
+        original = without_marks(original)  # as a source shows it
         good = [s for s in found if s.supported]
         row["n"] += 1
         row["supported"] += bool(good)

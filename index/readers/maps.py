@@ -127,7 +127,7 @@ def load(name: str) -> ColumnMap:
     """The shipped map of this name, or the map in a TOML file. Raises UserError for unknown names and keys."""
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        known = ", ".join(names())
         raise UserError(f"no column map {name!r}: give one of {known}, or the path of a TOML file")
     try:
         return ColumnMap(name=path.stem, **tomllib.loads(path.read_text("utf-8")))
@@ -138,9 +138,14 @@ def load(name: str) -> ColumnMap:
         raise UserError(f"column map {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
+def names() -> list[str]:
+    """The names of the maps in `configs/maps`."""
+    return sorted(file.stem for file in FOLDER.glob("*.toml"))
+
+
 def shipped() -> list[ColumnMap]:
     """Every map in `configs/maps`, by name."""
-    return [load(path.stem) for path in sorted(FOLDER.glob("*.toml"))]
+    return [load(name) for name in names()]
 
 
 def choose(columns: Collection[str], path: Path, name: str | None) -> ColumnMap:

@@ -13,7 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from configs.errors import UserError, run
+from index import identity
 from index.corpus import QAPair
+from index.identity import Part
 from index.passages import Passage
 from rag.answer import Answer, Sentence, Source, Span, Timings
 from rag.retrieval import Hit, Retrieval
@@ -170,11 +172,12 @@ def hostile() -> Answer:
 class FakePipeline:
     """Answers by a word in the question. `opened` and `closed` count streams, so that a stop can be checked."""
 
-    def __init__(self, delay: float = 0.0, demo: bool = False) -> None:
+    def __init__(self, delay: float = 0.0, demo: bool = False, corpus: tuple[Part, ...] = ()) -> None:
         self.delay = delay
         self.demo = demo
         self.modes = ("base+rag", "extractive", "base")
-        self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42, demonstration=42 if demo else 0))
+        parts = corpus or (identity.part("starter" if demo else "medquad", "", 42),)
+        self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42, demonstration=42 if demo else 0, parts=parts))
         self.retriever = self
         self.profile = SimpleNamespace()
         self.opened = self.closed = self.running = self.most = 0
@@ -233,6 +236,14 @@ class FakePipeline:
                 time.sleep(self.delay)
                 yield started.model_copy(update={"sentences": final.sentences[:count], "draft": " ".join(words[:n])})
         yield final
+
+
+def ended(pipeline: FakePipeline, seconds: float = 2.0) -> None:
+    """Wait until no stream of the pipeline is open."""
+    ends = time.monotonic() + seconds
+    while pipeline.running and time.monotonic() < ends:
+        time.sleep(0.002)
+    assert pipeline.running == 0
 
 
 def main() -> None:

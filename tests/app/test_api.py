@@ -28,7 +28,7 @@ def client() -> Iterator[Any]:
     from app.engine import Engine
     from app.history import History
 
-    engine = Engine(FakePipeline)
+    engine = Engine(lambda: FakePipeline(0.001))
     engine.start()
     app = server.create(engine, History(None), "s" * 24)
     with TestClient(app, base_url="http://localhost") as found:

@@ -181,7 +181,7 @@ def test_a_reader_who_goes_away_frees_the_engine() -> None:
     while next(steps)[0][0].answer is None:
         pass
     steps.close()  # type: ignore[attr-defined]
-    assert pipeline.running == 0
+    fakes.ended(pipeline)
     assert not comparison.stops.busy("one")
     assert last(comparison.ask("two", "asthma?"))[2].answer
 

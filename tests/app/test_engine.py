@@ -11,7 +11,7 @@ import pytest
 from app.engine import MAX_QUESTION_BYTES, Engine, Unavailable
 from configs.errors import UserError
 from rag.answer import Answer
-from tests.app.fakes import FakePipeline
+from tests.app.fakes import FakePipeline, ended
 
 
 def ready(pipeline: FakePipeline) -> Engine:
@@ -91,7 +91,7 @@ def test_an_asker_who_goes_away_frees_the_turn() -> None:
     steps = engine.ask("asthma?")
     next(steps)
     steps.close()  # type: ignore[attr-defined]
-    assert pipeline.running == 0
+    ended(pipeline)
     started = time.monotonic()
     assert answers(engine.ask("capital?"))
     assert time.monotonic() - started < 2

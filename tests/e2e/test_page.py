@@ -6,6 +6,7 @@ Set CHROMIUM to a browser elsewhere than /usr/bin/chromium.
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -14,6 +15,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -374,3 +376,23 @@ def test_the_real_path_answers_soon_after_its_start(real: Server, visit: Callabl
     assert page.locator("#mc-now .mc-abstention").count() == 1
     ask(page, PILLS)
     assert page.evaluate("document.querySelector('#mc-now .mc-turn').firstElementChild.getAttribute('role')") == "alert"
+
+
+@pytest.mark.weights
+def test_dropped_streams_leave_the_real_generator_free(real: Server) -> None:
+    import httpx
+
+    dice = random.Random(0)
+    for _ in range(4):
+        with (
+            httpx.stream("POST", f"{real.address}/api/ask/stream", json={"question": ASTHMA}, timeout=60) as stream,
+            suppress(StopIteration),
+        ):
+            events = stream.iter_lines()
+            ends = time.monotonic() + dice.uniform(0.3, 2.0)
+            while time.monotonic() < ends:
+                next(events)
+        reply = httpx.post(f"{real.address}/api/ask", json={"question": FRANCE}, timeout=30)
+        assert reply.json()["status"] == "abstained"
+    health = httpx.get(f"{real.address}/api/health").json()
+    assert (health["state"], health["waiting"]) == ("ready", 0)

@@ -98,6 +98,10 @@ def test_sources_are_read_with_their_title() -> None:
         ("GLB1 and T4, one of them", []),
         ("below 120 mm Hg", [(120, "mmhg")]),
         ("It ended in 2010. The next", [(2010, "")]),
+        ("mild [4,5] (2) (ref. 6) until 5 years", [*((n, "reference") for n in (4, 5, 2, 6)), (5, "year")]),
+        ("Table 2, pages 3-4 (Moss et al., 2009)", [(n, "reference") for n in (2, 3, 4, 2009)]),
+        ("It ended in a day.4 It is mild", [(4, "reference")]),
+        ("two (2) tablets, [5] mg (May 2009)", [(2, ""), (2, ""), (5, ""), (2009, "")]),
     ],
 )
 def test_numbers_with_units(text: str, expected: list[tuple[float, str]]) -> None:
@@ -125,6 +129,9 @@ def test_a_number_remembers_how_it_was_written() -> None:
         ("three children", "two children", []),
         ("5 mg/kg", "5 mg", ["5 mg/kg"]),
         ("12 of 80", "80 of 1.2", ["12"]),
+        ("until the age of 5 years", "in children [4,5]", ["5 years"]),
+        ("after 3 to 4", "after some days (Figure 3, Table 4)", ["3", "4"]),
+        ("as Figure 3 shows", "as Figure 3 shows", []),
     ],
 )
 def test_invented_numbers(claim: str, source: str, expected: list[str]) -> None:

@@ -101,11 +101,13 @@ def test_forced_answers_retrieval_and_times_are_compared() -> None:
         ("retrieval", "reworded", "recall@1"),
     ]
     assert [row["apart"] for row in moved.values()] == [True, True, None]
-    assert compare.changed(first, second) == [("retrieval, MedQuAD's test questions.intervals_by", "question", "topic")]
+    assert compare.changed(first, second) == [
+        ("retrieval, the corpus's own test questions.intervals_by", "question", "topic")
+    ]
     (time,) = (row for row in compare.times(first, second) if row["change"])
     assert (time["mode"], time["what"], time["change"]) == ("base", "total_ms p50", 7)
     said = compare.text(first, second)
-    assert "| retrieval | reworded | MedQuAD's test questions | recall@1 |" in said
+    assert "| retrieval | reworded | the corpus's own test questions | recall@1 |" in said
     assert "| no interval |" in said
     assert "| base | total_ms p50 | 1500 | 1507 | +7 |" in said
 

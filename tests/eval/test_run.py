@@ -91,6 +91,7 @@ def first(place: Place) -> dict[str, Any]:
     before = place.drafts
     done = place.run("eval", "-n", "8", "--tokens", "40", "--out", str(place.folder / "first"))
     assert done.returncode == 0, done.stderr
+    assert "corpus medcite's starter corpus (" in done.stderr
     keys = [json.loads(line)["key"] for line in place.drafts if line.endswith("}")]
     assert len(before) < len(keys) == len(set(keys))  # what was there is not made again
     return place.results("first")

@@ -95,6 +95,32 @@ def test_the_modelfile_has_the_templates_turns() -> None:
     assert "Not medical advice" in text
 
 
+def test_card_and_modelfile_credit_what_the_adapter_was_trained_on(tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    from configs import ROOT
+    from finetune import card
+    from finetune.store import MANIFEST
+    from index.identity import part
+
+    shipped = json.loads((ROOT / "finetune" / "adapters" / "embedded" / MANIFEST).read_text("utf-8"))
+    credit = "MedQuAD (Ben Abacha & Demner-Fushman, 2019), CC BY 4.0"
+    assert f"- {credit}\n" in card.text(shipped), "an older adapter is known by its corpus's name"
+    own = shipped | {"corpus_name": "my-medquad-notes", "files": {}}
+    assert "MedQuAD (" not in card.text(own)
+    own |= {"sources": [asdict(part("own", "my notes", 3)), asdict(part("medquad", "", 5))]}
+    assert "- my notes: see the corpus for its licence\n" in card.text(own)
+    assert f"- {credit}\n" in card.text(own)
+
+    def licence(sources: list[dict[str, object]]) -> str:
+        (tmp_path / MANIFEST).write_text(json.dumps(own | {"sources": sources}))
+        return export.modelfile("m.gguf", tiny.tokenizer(), Generator(model="x", adapter=str(tmp_path)))
+
+    assert f"trained on {credit}. Not medical" in licence([asdict(part("medquad", "", 5))])
+    assert "MedQuAD" not in licence([asdict(part("own", "my notes", 3))])
+    assert "MedQuAD" not in export.modelfile("m.gguf", tiny.tokenizer(), Generator(model="x"))
+
+
 @pytest.mark.medquad
 def test_tinyllamas_modelfile(tinyllama_tokenizer: Path) -> None:
     from transformers import AutoTokenizer

@@ -88,12 +88,13 @@ def test_without_a_network_an_index_of_another_corpus_is_kept(
     monkeypatch.setattr(sources, "download", offline)
     profile, _ = load("embedded")
     config = config_hash(profile.passages, profile.embedder, profile.index)
-    own = replace(load_corpus(["starter"], Cleaning()), name="medquad", digest="d" * 64)
+    own = replace(load_corpus(["starter"], Cleaning()), name="medquad", digest="d" * 64, parts=(), spec=())
     build(own, tmp_path / "index", CUTTING, FakeEmbedder(), profile.index, config=config)
     before = (tmp_path / "index" / store.CURRENT).read_text()
     found = run_room("index", ["build", "--profile", "embedded"], {"MEDCITE_DATA": str(tmp_path)}, monkeypatch, capfd)
     assert found.returncode == 0, found.stderr
-    assert "kept as it is" in found.stderr
+    assert "kept as it is: the index holds MedQuAD" in found.stderr
+    assert "Using the starter corpus" not in found.stderr
     assert (tmp_path / "index" / store.CURRENT).read_text() == before
 
 

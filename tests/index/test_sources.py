@@ -161,3 +161,70 @@ def test_the_pinned_tree_is_medquads(medquad: Path, medquad_corpus: sources.Corp
     assert len(corpus.pairs) == 16_359
     assert corpus.report.duplicates == 48
     assert len({pair.question.casefold() for pair in corpus.pairs}) == 14_345
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with tables whose names a shell would cut or stumble over."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "it's.csv", "my files/häufige fragen.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("question,answer\nWhat is gout?,Painful.\n", "utf-8")
+    (tmp_path / "own.toml").write_text('question = "{question}"\nanswer = "{answer}"\n')
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("  ", []),
+        ("starter", ["starter"]),
+        ("medquad a.csv", ["medquad", "a.csv"]),
+        ("my files/häufige fragen.csv", ["my files/häufige fragen.csv"]),
+        ("my files/häufige fragen.csv::plain", ["my files/häufige fragen.csv::plain"]),
+        ("it's.csv", ["it's.csv"]),
+        ("it's.csv a.csv", ["it's.csv", "a.csv"]),
+        ("a.csv::plain it's.csv::own.toml", ["a.csv::plain", "it's.csv::own.toml"]),
+        ("'my files/häufige fragen.csv' a.csv", ["my files/häufige fragen.csv", "a.csv"]),
+        ('"my files/häufige fragen.csv"::plain "it\'s.csv"', ["my files/häufige fragen.csv::plain", "it's.csv"]),
+    ],
+)
+def test_the_variable_names_one_source_or_several(files: Path, text: str, found: list[str]) -> None:
+    assert sources.given([], text) == found
+
+
+def test_the_option_wins_over_the_variable(files: Path) -> None:
+    assert sources.given(["b.csv"], "a.csv") == ["b.csv"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gone.csv", r"CORPUS: gone\.csv is not there: give"),
+        ("a.csv gone.csv", r"CORPUS: gone\.csv is not there \(nor is the whole of a\.csv gone\.csv\)"),
+        ("my files/other fragen.csv", r"CORPUS: my is not there"),
+        ("a.csv::nomap", r"CORPUS: a\.csv::nomap is not there"),
+    ],
+)
+def test_what_the_variable_names_and_is_not_there_is_named(files: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        sources.given([], text)
+
+
+def test_the_parts_of_a_corpus_are_told_apart_and_counted(archive: Path, table: Path) -> None:
+    corpus = sources.load_corpus([str(archive), str(table), "starter"], Cleaning())
+    parts = [(one.kind, one.name, one.pairs) for one in corpus.parts]
+    # One pair of the table is MedQuAD's own, word for word, and was merged into it.
+    assert parts[:2] == [("medquad", "MedQuAD", 1), ("own", "Own Table", 1)]
+    assert parts[2][:2] == ("starter", "starter")
+    assert sum(count for *_, count in parts if count) == len(corpus.pairs)
+    assert corpus.spec == (str(archive), str(table), "starter")
+
+
+def test_a_table_of_medquads_is_medquads_and_an_own_source_code_is_not(tmp_path: Path) -> None:
+    (tmp_path / "hub.csv").write_text("qtype,Question,Answer\ncauses,What causes it?,A gene.\n")
+    (tmp_path / "mine.csv").write_text("question,answer,source\nWhat is gout?,Painful.,NHLBI\n")
+    corpus = sources.load_corpus([str(tmp_path / "hub.csv"), str(tmp_path / "mine.csv")], Cleaning())
+    assert [(one.kind, one.license) for one in corpus.parts] == [("medquad", "CC BY 4.0"), ("own", "")]

@@ -74,6 +74,34 @@ def test_fields_of_every_kind_survive(tmp_path: Path) -> None:
     assert list(index.pairs) == [plain, bare]
 
 
+def test_an_index_of_before_it_had_an_identity_opens_and_is_described_by_its_name(copy: Path) -> None:
+    def older(data: dict[str, object]) -> None:
+        for name in ("sources", "spec", "named"):
+            del data[name]
+        data["corpus_name"] = "medquad"
+
+    edit(copy, older)
+    assert len(Index.open(copy).pairs) == 20
+    manifest = store.verify(copy)
+    assert [(one.kind, one.pairs) for one in manifest.parts] == [("medquad", 20)]
+    assert (manifest.spec, manifest.named) == ([], False)
+
+
+@pytest.mark.parametrize("sources", [[{"name": "x"}], [{"name": "x", "kind": "theirs"}], "text", 3])
+def test_an_identity_that_is_none_is_damage(copy: Path, sources: object) -> None:
+    edit(copy, lambda data: data.update(sources=sources))
+    with pytest.raises(UserError, match="damaged index"):
+        store.read_manifest(copy)
+
+
+def test_where_a_corpus_was_read_from_can_change(copy: Path) -> None:
+    before, folder = store.read_manifest(copy)
+    store.remember(copy, ["/elsewhere/my.csv"], True)
+    after = store.verify(copy)
+    assert (after.spec, after.named, after.files) == (["/elsewhere/my.csv"], True, before.files)
+    assert place(copy) == folder
+
+
 def test_no_index_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no index there; build one: make index"):
         Index.open(tmp_path)

@@ -114,6 +114,7 @@ def test_the_models_own_abstention_is_one(tmp_path: Path) -> None:
     assert (answer.status, answer.notice, answer.sentences) == ("abstained", ABSTENTION, ())
     assert answer.confidence > 0.3
     assert answer.nearest[0] == "Gout"
+    assert answer.nearest_questions[0] == "What is Gout?"
 
 
 def test_a_page_that_the_question_names_is_quoted_whatever_the_model_says(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_weak_retrieval_costs_no_generation(tmp_path: Path) -> None:
     pipeline, generator = make(tmp_path, "Paris.")
     answer = pipeline.invoke("Which locomotive won yesterday's chess championship in Peru?")
     assert answer.status == "abstained"
-    assert answer.nearest
+    assert len(answer.nearest_questions) == len(answer.nearest) > 0
     assert generator.prompts == []
 
 

@@ -56,6 +56,12 @@ def test_hits_are_ordered_and_know_their_text(starter: HybridRetriever) -> None:
         assert hit.pair.answer[hit.passage.start : hit.passage.end] == hit.passage.text
         assert starter.index.pair_of[hit.row] == hit.passage.pair
     assert found.nearest[0] == "Asthma"
+    assert found.nearest_questions[0] == "What is Asthma?"
+
+
+def test_without_a_focus_a_nearest_topic_asks_its_own_question(tmp_path: Path) -> None:
+    found = make(tmp_path, [page(1, "How to prevent Glaucoma?", "Have your eyes examined.")]).retrieve("Glaucoma?")
+    assert found.nearest == found.nearest_questions == ("How to prevent Glaucoma?",)
 
 
 def test_scores_are_those_of_the_whole_matrix(starter: HybridRetriever) -> None:

@@ -1,0 +1,76 @@
+"""The Makefile hands CORPUS on as it was typed, whatever is in a file's name."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROW = "question,answer\nHow to prevent glaucoma?,Have your eyes examined.\nWhat is gout?,A painful joint.\n"
+PYTHON = """#!{python}
+import json, os, sys
+from index.sources import given
+words = sys.argv[sys.argv.index("-m") + 1:]
+options = [word for before, word in zip(words, words[1:]) if before == "--corpus"]
+print(json.dumps([words[0], given(options, os.environ.get("CORPUS"))]))
+"""
+
+
+def make(tmp_path: Path, target: str, corpus: str, python: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`make TARGET CORPUS=...` with another Python, in a .venv that counts as set up."""
+    if not shutil.which("make"):
+        pytest.skip("make is not installed")
+    ready = tmp_path / "venv" / "ready"
+    ready.parent.mkdir(exist_ok=True)
+    ready.touch()
+    words = ["make", "-s", "-o", str(ready), f"VENV={ready.parent}", f"PY={python}", target, f"CORPUS={corpus}"]
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "CORPUS")}
+    env |= {"PROFILE": "embedded", "MEDCITE_DATA": str(tmp_path / "data"), "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
+
+
+@pytest.mark.parametrize("target", ["index", "finetune"])
+@pytest.mark.parametrize(
+    ("corpus", "found"),
+    [
+        ("{0}/my files/häufige fragen.csv", ["{0}/my files/häufige fragen.csv"]),
+        ("{0}/it's.csv", ["{0}/it's.csv"]),
+        ('{0}/a$b "c".csv', ['{0}/a$b "c".csv']),
+        ("{0}/it's.csv {0}/plain.csv::plain starter", ["{0}/it's.csv", "{0}/plain.csv::plain", "starter"]),
+        ("", []),
+    ],
+)
+def test_the_corpus_arrives_as_it_was_typed(tmp_path: Path, target: str, corpus: str, found: list[str]) -> None:
+    for name in ("my files/häufige fragen.csv", "it's.csv", 'a$b "c".csv', "plain.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(ROW, "utf-8")
+    python = tmp_path / "python"
+    python.write_text(PYTHON.format(python=sys.executable), "utf-8")
+    python.chmod(0o755)
+    done = make(tmp_path, target, corpus.format(tmp_path), str(python))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [target, [source.format(tmp_path) for source in found]]
+
+
+@pytest.mark.weights
+def test_a_name_with_blanks_and_an_apostrophe_is_built_and_asked(weights: None, tmp_path: Path) -> None:
+    table = tmp_path / "it's my files" / "häufige fragen.csv"
+    table.parent.mkdir()
+    table.write_text(ROW, "utf-8")
+    built = make(tmp_path, "index", str(table), sys.executable)
+    assert built.returncode == 0, built.stderr
+    asked = make(tmp_path, "ask", "", sys.executable, Q="How to prevent glaucoma?", ARGS="--mode extractive")
+    assert asked.returncode == 0, asked.stderr
+    assert "up to date with häufige fragen (2 pairs)" in asked.stderr
+    assert "Answers from häufige fragen." in asked.stderr
+    assert "  [1] How to prevent glaucoma?  häufige fragen\n" in asked.stdout
+    gone = make(tmp_path, "index", "nowhere.csv", sys.executable)
+    assert gone.returncode == 2
+    assert "medcite: CORPUS: nowhere.csv is not there" in gone.stderr

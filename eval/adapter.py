@@ -109,6 +109,7 @@ def measure(profile: Profile, modes: Sequence[str], n: int, split: str, tokens: 
         "seed": seed,
         "tokens": tokens,
         "splits": splits.hash,
+        "caveat": splits.caveat,
         "adapter": adapter,
         "overlap": overlap.table(answers, references, topics),
         "status": statuses,
@@ -158,6 +159,8 @@ def markdown(found: dict[str, Any]) -> list[str]:
         "| mode | ROUGE-1 | ROUGE-2 | ROUGE-L | BLEU | length ratio |",
         "|---|---|---|---|---|---|",
     ]
+    if found.get("caveat"):
+        lines.insert(1, f"What the topics cannot tell: {found['caveat']}.")
     for mode, row in found["overlap"].items():
         cells = [f"{value:.3f} ({low:.3f}-{high:.3f})" for value, low, high in (row[name] for name in overlap.ROUGE)]
         cells += ["{:.1f} ({:.1f}-{:.1f})".format(*row["bleu"]), f"{row['length_ratio']:.2f}"]
@@ -184,6 +187,8 @@ def show(found: dict[str, Any]) -> None:
         table.add_row(mode, *cells, f"{found['status'][mode]['answered']['share']:.3f}")
     console = Console(width=150 if not sys.stdout.isatty() else None)
     console.print(table)
+    if found["caveat"]:
+        console.print(found["caveat"], markup=False)
     for kind, figures in found["abstains"].items():
         console.print(
             f"abstains on {kind} prompts: {figures['share']:.3f} ({figures['low']:.3f}-{figures['high']:.3f})"

@@ -81,6 +81,8 @@ def _evaluate(args: argparse.Namespace) -> int:
             print("no adapter: only base, base+rag and extractive are compared (make finetune)", file=sys.stderr)
         print(f"corpus {counted(run.pipeline.index.manifest.parts)}, as indexed", file=sys.stderr)
         print(f"{len(run.pairs)} test questions of {len(set(run.topics))} topics, run {run.hash[:12]}", file=sys.stderr)
+        if run.splits.caveat:
+            print(run.splits.caveat, file=sys.stderr)
         results = score(
             run,
             modes,  # type: ignore[arg-type]

@@ -178,6 +178,7 @@ def _identity(run: Run) -> dict[str, Any]:
             "by": setup.by,
             "seed": setup.split_seed,
             **{name: counts.get(name, 0) for name in ("train", "validation", "test")},  # type: ignore[call-overload]
+            **({"caveat": run.splits.caveat} if run.splits.caveat else {}),
         },
         "adapter": _adapter(profile.generator.adapter),
         "commit": entry.commit(),

@@ -108,6 +108,8 @@ def _split(args: argparse.Namespace) -> int:
         f"of the test pairs {shared['topic']:.1%} have their topic in train, "
         f"{shared['question']:.1%} their very question"
     )
+    if splits.caveat:
+        print(splits.caveat)
     return 0
 
 
@@ -221,6 +223,8 @@ class _Start:
             self.corpus = _corpus(args, self.profile)
             self.splits, folder = steps.split(self.corpus, self.work, args.by, args.seed)
         _say(f"splits {folder.name} ({self.splits.hash[:12]})")
+        if self.splits.caveat:
+            _say(self.splits.caveat)
         self.tokenizer = tokenizer_of(self.profile.generator, self.work.models)
 
     @property
@@ -264,6 +268,7 @@ class _Start:
             "sources": [asdict(one) for one in self.corpus.parts],
             "splits": self.splits.hash,
             "split_by": self.splits.by,
+            "split_caveat": self.splits.caveat,
             "examples": digest,
             "commit": entry.commit(),
             "code_versions": versions(),
@@ -291,6 +296,8 @@ def _corpus(args: argparse.Namespace, profile: Profile) -> Corpus:
         _say,
     ).readable()
     corpus = sources.load_corpus(chosen.spec, profile.cleaning)
+    for line in corpus.report.lines():
+        _say(line)
     other = choice.differs(corpus, manifest)
     _say(f"corpus {identity.counted(corpus.parts)}" + (f": {other}" if other else ""))
     return corpus

@@ -40,6 +40,7 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
         "document, question or answer of the test split was trained on"
         if manifest.get("split_by", "topic") == "topic"
         else f"- splits: by row, hash `{str(manifest.get('splits', ''))[:16]}`; topics are in several splits",
+        *(f"- what the splits cannot know: {said}" for said in [manifest.get("split_caveat")] if said),
         *(f"- {line}" for line in identity.licenses(parts(manifest))),
         "",
         "| kind | examples | trimmed | learnt tokens |",

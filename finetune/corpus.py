@@ -21,7 +21,7 @@ from configs.errors import UserError
 from configs.recipes import Recipe
 from configs.schema import Profile
 from finetune import data
-from finetune.splits import Split, Splits, make
+from finetune.splits import Split, Splits, caveat, make
 from index.sources import Corpus
 from rag.retrieval import Hit, Retrieval
 from rag.retriever import HybridRetriever
@@ -75,7 +75,7 @@ def split(corpus: Corpus, work: Work, by: Literal["topic", "row"] = "topic", see
         splits = Splits.open(folder)
         if splits.corpus != corpus.digest:
             raise UserError(f"{folder}: splits of another corpus; delete the folder")
-        return splits, folder
+        return replace(splits, caveat=caveat(corpus.pairs)), folder
     splits = make(corpus.pairs, corpus.digest, seed, by)
     splits.save(folder)
     return splits, folder

@@ -5,7 +5,8 @@
 
 Two pairs are of one topic if they share the normalised focus, the document, the normalised question or the
 answer text. A text that more than BOILERPLATE_TOPICS topics share joins nothing (or one topic would swallow
-thousands of pairs); such pairs are left out of validation and test instead.
+thousands of pairs); such pairs are left out of validation and test instead. Where pairs name no focus, one disease
+can be several topics: `caveat` says so, and it stands beside every figure of a leak or a topic.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Splits:
     corpus: str
     split_of: dict[str, Split]
     topic_of: dict[str, int]
+    caveat: str = ""
+    """`caveat` of the pairs; not part of the hash."""
 
     @property
     def hash(self) -> str:
@@ -74,6 +77,7 @@ class Splits:
             (fresh / "splits.csv").write_text(self._table(), "utf-8", newline="")
             manifest: dict[str, object] = {"schema": SCHEMA, "by": self.by, "seed": self.seed, "corpus": self.corpus}
             manifest |= {"hash": self.hash, "counts": self.counts(), "topics": len(set(self.topic_of.values()))}
+            manifest["caveat"] = self.caveat
             (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
             if folder.exists():
                 os.rename(folder, Path(scratch) / "old")
@@ -93,6 +97,7 @@ class Splits:
                 manifest["corpus"],
                 {row["pair"]: row["split"] for row in rows},  # type: ignore[misc]
                 {row["pair"]: int(row["topic"]) for row in rows},
+                str(manifest.get("caveat", "")),
             )
         except FileNotFoundError:
             raise UserError(f"{folder}: no splits there; make them with: python -m finetune split") from None
@@ -129,6 +134,28 @@ def topics(pairs: Sequence[QAPair]) -> tuple[list[int], list[bool]]:
     return [numbers.setdefault(union.root(row), len(numbers)) for row in range(len(pairs))], boilerplate
 
 
+def caveat(pairs: Sequence[QAPair]) -> str:
+    """What topics cannot tell, because pairs name no focus; empty where every pair names one.
+
+    The share is of all pairs. Without a focus only a document, a question or an answer ties a pair to others, so
+    two pages on one disease are two topics: what is counted as leaking from test to train is a lower bound.
+    """
+    bare = [pair for pair in pairs if not normalise(pair.focus)]
+    if not bare:
+        return ""
+    share = len(bare) / len(pairs)
+    if share < 1:
+        told = "under 0.1%" if share < 0.001 else f"{min(share, 0.999):.1%}"
+        who = f"{len(bare):,} of {len(pairs):,} pairs ({told}) name no focus (disease)"
+    else:
+        who = "no pair names a focus (disease)" + ("" if any(pair.document for pair in bare) else " or a document")
+    ties = "documents, questions or answers" if any(pair.document for pair in bare) else "questions or answers"
+    return (
+        f"{who}: only equal {ties} make their topics, so one disease may be in train and test, "
+        "and a leak of topics is a lower bound"
+    )
+
+
 def make(pairs: Sequence[QAPair], corpus: str, seed: int = 0, by: Literal["topic", "row"] = "topic") -> Splits:
     """Split `pairs` 80/10/10, stratified by source; the same input and seed give the same splits.
 
@@ -151,7 +178,8 @@ def make(pairs: Sequence[QAPair], corpus: str, seed: int = 0, by: Literal["topic
             for row in groups[group]:
                 out = by == "topic" and boilerplate[row] and split != "train"
                 split_of[pairs[row].id] = "left out" if out else split
-    return Splits(by, seed, corpus, split_of, {pair.id: number for pair, number in zip(pairs, topic, strict=True)})
+    topic_of = {pair.id: number for pair, number in zip(pairs, topic, strict=True)}
+    return Splits(by, seed, corpus, split_of, topic_of, caveat(pairs))
 
 
 def _deal(order: list[int], groups: dict[int, list[int]], dice: random.Random) -> Iterable[tuple[int, Split]]:
@@ -166,7 +194,10 @@ def _deal(order: list[int], groups: dict[int, list[int]], dice: random.Random) -
 
 
 def leaks(pairs: Sequence[QAPair], splits: Splits) -> dict[str, float]:
-    """What a test pair shares with train: shares of the test pairs whose topic, or very question, is in train."""
+    """What a test pair shares with train: shares of the test pairs whose topic, or very question, is in train.
+
+    The share of topics is a lower bound where `caveat` says something.
+    """
     train, test = splits.rows(pairs, "train"), splits.rows(pairs, "test")
     topic, _ = topics(pairs)
     known = {topic[row] for row in train}

@@ -140,6 +140,11 @@ def print_tables(stats: dict[str, Any], top: int = 15) -> None:
         f"[bold]{escape(stats['corpus'])}[/bold]: {stats['pairs']:,} pairs, {stats['topics']:,} topics, "
         f"{stats['pages']:,} pages"
     )
+    if bare := stats["without_focus"]:
+        console.print(
+            f"{bare:,} pairs ({bare / stats['pairs']:.1%}) name no focus: their topic is their question, so one "
+            "disease may count as several topics"
+        )
     if stats["demonstration_pairs"]:
         console.print(f"{stats['demonstration_pairs']:,} pairs are demonstration text, not from NIH")
     for name, counted in stats["counts"].items():

@@ -33,6 +33,7 @@ K = 5
 def run(profile: Profile, index_folder: Path, data: Path | None = None, count: int = COUNT) -> dict[str, Any]:
     """Shares with n and 95% intervals, and warm times a question. `data` is not used."""
     from eval.datasets import own as topics
+    from finetune.splits import caveat
     from index.embedder import Embedder
     from index.store import Index
     from rag.retriever import HybridRetriever
@@ -57,6 +58,8 @@ def run(profile: Profile, index_folder: Path, data: Path | None = None, count: i
     result["reworded, synonym not in the list of names"], _ = ask(hidden, reworded)
     result["reworded, embedder alone"], _ = ask(HybridRetriever.create(index, embedder, dense), reworded)
     result["warm"] = _milliseconds(times + more)
+    if said := caveat(pairs):
+        result["topics"] = said
     return result
 
 

@@ -26,7 +26,9 @@ class Asked:
 
 
 def same_topic(pair: QAPair, other: QAPair) -> bool:
-    """Whether two pairs share the normalised focus or the document."""
+    """Whether two pairs share the normalised focus or the document, or are one pair."""
+    if pair.id == other.id:
+        return True
     if pair.document and (pair.collection, pair.document) == (other.collection, other.document):
         return True
     return bool(pair.focus) and normalise(pair.focus) == normalise(other.focus)

@@ -219,7 +219,7 @@ def _retrieval(results: dict[str, Any]) -> list[Block]:
     if own:
         blocks += [
             Heading("This corpus's own test questions"),
-            *_about(found["own"], "deployed"),
+            *_about(found["own"], "deployed", "caveat"),
             _measures("retrieval-own", "Finding the question's own answer in the whole index", "Question", own),
         ]
     return blocks or [_absent("Retrieval was not measured")]

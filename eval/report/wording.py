@@ -95,10 +95,13 @@ def setting(results: dict[str, Any]) -> str:
 def _split(results: dict[str, Any]) -> str:
     by, adapter = results["splits"]["by"], results.get("adapter")
     if adapter and "recipe" not in adapter:
-        return f" (split by {by}; what the adapter was trained on is not known)"
-    if by == "topic":
-        return " (split by topic: none of these topics was trained on)"
-    return " (split by row: topics leak)" if by == "row" else f" (split by {by})"
+        said = f"split by {by}; what the adapter was trained on is not known"
+    elif by == "topic":
+        said = "split by topic: none of these topics was trained on"
+    else:
+        said = "split by row: topics leak" if by == "row" else f"split by {by}"
+    caveat = results["splits"].get("caveat")
+    return f" ({said}; {caveat})" if caveat else f" ({said})"
 
 
 def blind(results: dict[str, Any]) -> str:

@@ -267,6 +267,7 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines += ["### The corpus's own test questions over the whole index", ""]
         lines += ["Found: the pair itself, or one with the very same answer text."]
         lines += ["Topic: a page of the same focus, or the same document."]
+        lines += [f"{sentence(own['caveat'])}"] if own.get("caveat") else []
         lines += [f"{sentence(own['deployed'])} 95% intervals by {own['intervals_by']}.", ""]
         lines += [*_rows("questions", {name: row for name, row in own.items() if isinstance(row, dict)}), ""]
     return "\n".join(lines)

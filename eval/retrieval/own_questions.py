@@ -66,7 +66,8 @@ def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int
         result[name] = measure(name, retriever, kinds["reworded"], topics_of["reworded"])
     if not result:
         raise UserError(f"{index_folder}: the index has no test questions to ask")
-    return {**result, "intervals_by": "topic", "deployed": DEPLOYED}
+    said = {"caveat": made.caveat} if made.caveat else {}
+    return {**result, "intervals_by": "topic", "deployed": DEPLOYED, **said}
 
 
 def measure(kind: str, retriever: HybridRetriever, questions: Sequence[Asked], topics: Sequence[int]) -> dict[str, Any]:

@@ -221,6 +221,16 @@ def test_a_split_by_row_is_warned_of(text: str) -> None:
     assert "topics leak" not in text
 
 
+def test_what_the_topics_cannot_tell_stands_in_the_report(results: dict[str, Any], text: str) -> None:
+    unknown = copy.deepcopy(results)
+    unknown["splits"]["caveat"] = "no pair names a focus"
+    unknown["retrieval"]["own"]["caveat"] = "of own questions no pair names a focus"
+    for said in (html.render(unknown), markdown.summary(unknown)):
+        assert "none of these topics was trained on; no pair names a focus)" in said
+    assert "Of own questions no pair names a focus." in html.render(unknown)
+    assert "names a focus" not in text
+
+
 def test_order_of_the_sections_and_the_checker_first(results: dict[str, Any], text: str) -> None:
     names = [section.name for section in sections(results)]
     assert names == [

@@ -273,6 +273,13 @@ def test_intervals_of_own_questions_are_by_the_splits_topics(tmp_path: Path, mon
     assert "95% intervals by topic." in printed
     assert "retriever as deployed" in printed
     assert "| as written | 6 |" in printed
+    assert "caveat" not in found
+    bare = [replace(pair, focus="", document="") for pair in pages]
+    build(fakes.corpus(bare), tmp_path / "bare", Passages(max_tokens=64), embedder, IndexSettings())
+    found = recall.own(PROFILE, embedder, tmp_path / "bare", 6)
+    assert "lower bound" in found["caveat"]
+    assert "No pair names a focus (disease) or a document" in retrieval.markdown({"sets": [], "own": found})
+    assert found["as written"]["topic recall@1"]["value"] == found["as written"]["recall@1"]["value"]
 
 
 def test_the_same_answer_under_another_question_is_the_pair(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ def test_topics_and_concepts() -> None:
     assert not topics.same_topic(PAIRS[2], PAIRS[3])
     assert topics.same_concept(PAIRS[2], PAIRS[3])
     assert not topics.same_concept(PAIRS[0], PAIRS[1])
+    bare, other = QAPair("x", "What is gout?", "a"), QAPair("y", "What causes gout?", "a")
+    assert topics.same_topic(bare, bare), "a pair without focus and document is at least of its own topic"
+    assert not topics.same_topic(bare, other)
 
 
 def test_own_draws_the_same_every_time() -> None:

@@ -106,6 +106,9 @@ def test_card_and_modelfile_credit_what_the_adapter_was_trained_on(tmp_path: Pat
     shipped = json.loads((ROOT / "finetune" / "adapters" / "embedded" / MANIFEST).read_text("utf-8"))
     credit = "MedQuAD (Ben Abacha & Demner-Fushman, 2019), CC BY 4.0"
     assert f"- {credit}\n" in card.text(shipped), "an older adapter is known by its corpus's name"
+    assert "cannot know" not in card.text(shipped)
+    unknown = card.text(shipped | {"split_caveat": "no pair names a focus"})
+    assert "- what the splits cannot know: no pair names a focus\n" in unknown
     own = shipped | {"corpus_name": "my-medquad-notes", "files": {}}
     assert "MedQuAD (" not in card.text(own)
     own |= {"sources": [asdict(part("own", "my notes", 3)), asdict(part("medquad", "", 5))]}

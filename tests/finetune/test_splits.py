@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.errors import UserError
-from finetune.splits import BOILERPLATE_TOPICS, Splits, leaks, make, normalise, topics
+from configs.schema import Cleaning
+from finetune.splits import BOILERPLATE_TOPICS, Splits, caveat, leaks, make, normalise, topics
 from index.corpus import QAPair
 from index.sources import Corpus
 
@@ -124,6 +126,71 @@ def test_a_pair_that_the_splits_do_not_know() -> None:
     pairs = [pair(n) for n in range(30)]
     with pytest.raises(UserError, match="corpus changed"):
         make(pairs, "d").rows([*pairs, pair(99)], "train")
+
+
+def test_what_topics_cannot_tell_is_said_with_its_share(tmp_path: Path) -> None:
+    named = [pair(n, focus=f"f{n}") for n in range(30)]
+    assert caveat(named) == make(named, "d").caveat == ""
+    bare = [pair(n) for n in range(30)]
+    said = caveat(bare)
+    assert said.startswith("no pair names a focus (disease) or a document: only equal questions or answers make")
+    assert said.endswith("a leak of topics is a lower bound")
+    paged = [pair(n, document=f"d{n // 3}") for n in range(30)]
+    assert caveat(paged).startswith("no pair names a focus (disease): only equal documents, questions or answers")
+    assert caveat([*named, *bare[:10]]).startswith("10 of 40 pairs (25.0%) name no focus")
+    assert caveat([pair(n, focus="" if n == 7 else f"f{n}") for n in range(5000)]).startswith(
+        "1 of 5,000 pairs (under 0.1%)"
+    )
+    assert caveat([pair(n, focus="f" if n == 7 else "?!") for n in range(5000)]).startswith(
+        "4,999 of 5,000 pairs (99.9%)"
+    )
+    splits = make(bare, "d")
+    splits.save(tmp_path / "splits")
+    assert Splits.open(tmp_path / "splits").caveat == said
+    assert json.loads((tmp_path / "splits" / "manifest.json").read_text("utf-8"))["caveat"] == said
+    assert splits.hash == replace(splits, caveat="").hash, "the hash names the assignment alone"
+
+
+def shared_disease(focus: str) -> str:
+    """A table on twelve diseases with four questions each, under a fourth column of this name."""
+    rows = [f"question,answer,source,{focus}"]
+    for n in range(12):
+        name = f"{'abcdefghijkl'[n]}pox"
+        rows += [
+            f"What {word} {name} ?,It {word} {name} in some way.,GARD,{name}" for word in ("is", "has", "does", "can")
+        ]
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("focus", "topics_said", "lower"), [("focus_area", "12 topics", False), ("x", "48 topics", True)]
+)
+def test_the_split_command_says_what_it_knows(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    focus: str,
+    topics_said: str,
+    lower: bool,
+) -> None:
+    from finetune.__main__ import main
+    from index.sources import load_corpus
+
+    table = tmp_path / "medquad.csv"
+    table.write_text(shared_disease(focus) + "\nno answer\n")
+    monkeypatch.setenv("MEDCITE_DATA", str(tmp_path / "data"))
+    for _ in range(2):  # made, then read again
+        monkeypatch.setattr("sys.argv", ["finetune", "split", "--corpus", str(table)])
+        assert main() == 0
+        out, err = capsys.readouterr()
+        assert topics_said in out
+        assert "0.0% have their topic in train" in out
+        assert ("no pair names a focus (disease) or a document" in out and "lower bound" in out) == lower
+        assert "skipped medquad.csv line 50: 1 cells for 4 columns" in err
+    pairs = load_corpus([str(table)], Cleaning()).pairs
+    splits = Splits.open(next((tmp_path / "data" / "splits").iterdir()))
+    parted = crossings(pairs, splits, lambda item: item.question.split()[-1])
+    assert bool(parted) == lower, "with the column read no disease is in two splits; without it some are"
 
 
 @pytest.mark.medquad

@@ -516,3 +516,13 @@ def test_other_names_of_the_focus_and_the_type(tmp_path: Path, name: str) -> Non
 def test_the_first_named_focus_with_text_is_taken(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("question,answer,disease,focus\nq,a,Joint disease,Gout\nr,b,Croup,\n")
     assert [pair.focus for pair in read_all(tmp_path / "a.csv")[0]] == ["Gout", "Croup"]
+
+
+def test_an_unclosed_quotation_mark_in_a_csv_costs_no_other_row(tmp_path: Path) -> None:
+    rows = [f"What is {n}?,It is number {n}.\n" for n in range(1000)]
+    rows[400] = 'What is 400?,"It is number 400.\n'
+    (tmp_path / "a.csv").write_text("question,answer\n" + "".join(rows))
+    pairs, report = read_all(tmp_path / "a.csv")
+    assert [pair.answer for pair in pairs] == [f"It is number {n}." for n in range(1000)]
+    assert report.mended_names == ["a.csv line 402: a quotation mark is out of place: read as text"]
+    assert any("mended a.csv line 402" in line for line in report.lines())

@@ -74,6 +74,9 @@ def test_tables_json_csv_and_plots(corpus: Corpus, tmp_path: Path, capsys: pytes
     assert "8 pairs" in printed
     assert "and 1 more" in printed
     assert "boilerplate" in printed
+    assert "name no focus" not in printed
+    stats.print_tables(found | {"without_focus": 2}, top=1)
+    assert "2 pairs (25.0%) name no focus" in capsys.readouterr().out
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(corpus: Corpus, tmp_path: Path) -> None:

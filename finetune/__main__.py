@@ -94,7 +94,7 @@ def main() -> int:
 
 def _split(args: argparse.Namespace) -> int:
     from finetune import corpus as steps
-    from finetune.splits import leaks
+    from index.splits import leaks
 
     profile = entry.load_for(args)
     work = steps.Work(entry.data_folder())

@@ -21,8 +21,8 @@ from configs.errors import UserError
 from configs.recipes import Recipe
 from configs.schema import Profile
 from finetune import data
-from finetune.splits import Split, Splits, caveat, make
 from index.sources import Corpus
+from index.splits import Split, Splits, caveat, make
 from rag.retrieval import Hit, Retrieval
 from rag.retriever import HybridRetriever
 from rag.versions import PROMPT_VERSION

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from configs.recipes import Data, Kind
 from configs.schema import Prompt
-from finetune.splits import Split, Splits, normalise
 from index.corpus import QAPair
 from index.sentences import spans
+from index.splits import Split, Splits, normalise
 from rag import prompt
 from rag.retrieval import Hit, Retrieval
 

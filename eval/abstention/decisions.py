@@ -26,7 +26,7 @@ from rag.prompt import ABSTENTION
 from rag.question import parts, short
 
 if TYPE_CHECKING:
-    from finetune.splits import Split, Splits
+    from index.splits import Split, Splits
     from rag.generators.transformers import TransformersChat
     from rag.pipeline import Pipeline
     from rag.retriever import HybridRetriever
@@ -137,7 +137,7 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
 def _opened(profile: Profile, data: Path) -> tuple[Pipeline, Splits]:
     """The pipeline and the splits that its adapter was trained on."""
     from eval.generation import predict
-    from finetune.splits import make
+    from index.splits import make
     from rag.pipeline import Pipeline
 
     if not profile.generator.adapter:

@@ -105,8 +105,8 @@ def _rows(profile: Profile, folder: Path, template: Any, recipe: Any, count: int
     """Examples of the recipe's kinds from the index's pairs, in its proportions."""
     from finetune import data
     from finetune.corpus import PassagesOfPairs
-    from finetune.splits import make
     from index.embedder import Embedder
+    from index.splits import make
     from index.store import Index
     from rag.retriever import HybridRetriever
 

@@ -33,8 +33,8 @@ K = 5
 def run(profile: Profile, index_folder: Path, data: Path | None = None, count: int = COUNT) -> dict[str, Any]:
     """Shares with n and 95% intervals, and warm times a question. `data` is not used."""
     from eval.datasets import own as topics
-    from finetune.splits import caveat
     from index.embedder import Embedder
+    from index.splits import caveat
     from index.store import Index
     from rag.retriever import HybridRetriever
 

@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Fit, write, and report on test topics."""
     profile = entry.load_for(args)
-    from finetune import splits
+    from index import splits
     from index.embedder import Embedder
     from index.sources import load_corpus
 

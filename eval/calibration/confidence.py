@@ -60,7 +60,7 @@ def cases(retriever: HybridRetriever, corpus_digest: str, medquad: Path, mediqa:
     from eval.datasets import judged
     from eval.datasets import own as topics
     from eval.datasets.consumers import consumers, uncovered
-    from finetune import splits
+    from index import splits
 
     pairs: list[QAPair] = list(retriever.index.pairs)
     rows = splits.make(pairs, corpus_digest).rows(pairs, "validation")

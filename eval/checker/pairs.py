@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz
 
 from eval.checker.numbers import source_text
-from finetune.splits import normalise
 from index.corpus import QAPair
+from index.splits import normalise
 
 TRUE_KINDS = {"own": "own passage", "reworded": "reworded", "shortened": "shortened", "merged": "two sentences in one"}
 FALSE_KINDS = {

@@ -107,7 +107,7 @@ def main(args: argparse.Namespace) -> int:
 
 def print_report(profile: Profile, args: argparse.Namespace, model: Path) -> None:
     """Judge labelled pairs of test topics with a checker, and print what came of it."""
-    from finetune import splits
+    from index import splits
     from index.embedder import Embedder
     from index.sources import load_corpus
 

@@ -29,7 +29,7 @@ def consumers(retriever: HybridRetriever, mediqa: Path, liveqa: Path) -> tuple[l
     A message that holds a question of LiveQA-Med, which is for reporting, is left out.
     """
     from eval.datasets import judged
-    from finetune.splits import normalise
+    from index.splits import normalise
 
     alexa = [item.question for item in judged.mediqa(mediqa, "alexa") if judged.on_pages(item, retriever.index.pairs)]
     kept_apart = [normalise(item.message) for item in judged.liveqa(liveqa)]

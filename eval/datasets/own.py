@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from finetune.splits import normalise
 from index.corpus import QAPair
+from index.splits import normalise
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from rag.versions import GENERATION_VERSION, versions
 
 if TYPE_CHECKING:
     from eval.generation.batched import Batched
-    from finetune.splits import Splits
     from index.corpus import QAPair
+    from index.splits import Splits
     from rag.pipeline import Pipeline
 
 Regime = Literal["indexed", "withheld"]
@@ -127,7 +127,7 @@ class Run:
 
         Raises UserError for a missing index, one of another embedder, or a test split without questions.
         """
-        from finetune.splits import make
+        from index.splits import make
         from rag.pipeline import Pipeline
 
         self.profile = profile

@@ -34,7 +34,7 @@ def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int
     the intervals draw, and "deployed" says which rows are the retriever as it is used.
     """
     from eval.datasets import own as topics
-    from finetune import splits
+    from index import splits
     from index.store import Index
     from rag.retriever import HybridRetriever
 

@@ -42,9 +42,9 @@ def test_two_real_steps_of_every_recipe(
 
     from finetune import data
     from finetune.formats import FORMATS
-    from finetune.splits import make
     from finetune.train import train
     from index.sources import load_corpus
+    from index.splits import make
     from rag.generators.loading import tokenizer_of
     from rag.generators.template import Template
 
@@ -97,7 +97,7 @@ def test_the_shipped_adapter_is_whole_small_and_what_its_manifest_says(profile: 
 
 @pytest.mark.medquad
 def test_the_shipped_adapters_splits_are_those_of_the_corpus(medquad_corpus: Corpus) -> None:
-    from finetune.splits import make
+    from index.splits import make
 
     assert make(medquad_corpus.pairs, medquad_corpus.digest).hash == read_manifest(SHIPPED)["splits"]
 

@@ -8,7 +8,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from eval.generation.predict import chosen
 from eval.metrics import overlap
-from finetune.splits import make
+from index.splits import make
 from tests import fakes
 
 REFERENCES = ["Gout is a form of arthritis that hurts the joints.", "Rest and water help most people with a cold."]

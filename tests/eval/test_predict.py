@@ -14,7 +14,7 @@ from configs.errors import UserError
 from configs.schema import Generator, Profile
 from eval import views
 from eval.generation.predict import Prediction, generator_identity, same_splits
-from finetune.splits import Splits
+from index.splits import Splits
 from rag.answer import Answer, Sentence
 from tests.rag import tiny
 

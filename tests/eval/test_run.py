@@ -121,7 +121,7 @@ def test_every_mode_is_in_both_regimes_with_intervals(place: Place, first: dict[
 
 
 def test_a_withheld_index_holds_no_passage_of_a_test_topic(place: Place, first: dict[str, Any]) -> None:
-    from finetune.splits import make
+    from index.splits import make
     from index.store import Index
 
     whole = Index.open(place.folder / "data" / "index")
@@ -142,7 +142,7 @@ def test_decisions_are_on_validation_questions_with_and_without_their_source(
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     from eval.datasets.consumers import uncovered
-    from finetune.splits import make
+    from index.splits import make
     from index.store import Index
 
     whole = Index.open(place.folder / "data" / "index")

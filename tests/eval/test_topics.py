@@ -6,9 +6,9 @@ import pytest
 
 from eval.datasets import own as topics
 from eval.metrics.shares import share, wilson
-from finetune.splits import normalise
 from index.corpus import QAPair
 from index.sources import Corpus
+from index.splits import normalise
 
 
 def page(n: int, question: str, focus: str, synonyms: tuple[str, ...] = (), cuis: tuple[str, ...] = ()) -> QAPair:

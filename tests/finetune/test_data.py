@@ -11,9 +11,9 @@ from configs.recipes import Data
 from configs.schema import Passages, Retriever
 from finetune import data
 from finetune.corpus import PassagesOfPairs
-from finetune.splits import Splits, make
 from index.build import build
 from index.corpus import QAPair
+from index.splits import Splits, make
 from index.store import Index
 from rag.generators.template import Template
 from rag.prompt import ABSTENTION

@@ -227,7 +227,7 @@ def test_tinyllamas_prompt_and_end(tinyllama_tokenizer: Path) -> None:
 
     from configs.recipes import Data
     from finetune import data
-    from finetune.splits import make
+    from index.splits import make
     from rag.generators.template import Template
     from tests import fakes
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from configs.errors import UserError
 from configs.schema import Cleaning
-from finetune.splits import BOILERPLATE_TOPICS, Splits, caveat, leaks, make, normalise, topics
 from index.corpus import QAPair
 from index.sources import Corpus
+from index.splits import BOILERPLATE_TOPICS, Splits, caveat, leaks, make, normalise, topics
 
 
 def pair(

@@ -4,6 +4,9 @@ Quoting is RFC 4180's: a cell that begins with a quotation mark ends at the next
 line's end must follow. A record that keeps to it and has a fitting number of cells is taken as it is, with whatever
 line ends and delimiters stand inside its quotes. Otherwise its first line is read with the mark taken for text, and
 strict reading goes on with the next line, so that the rows after an unclosed mark are not swallowed.
+
+One exception to RFC 4180: a well-formed record of which every line reads as a row by itself, and every line after
+the first asks something in a cell before its last, is taken for rows between two stray marks.
 """
 
 from __future__ import annotations

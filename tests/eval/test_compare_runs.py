@@ -54,6 +54,12 @@ def test_what_the_runs_do_not_share_is_named_and_other_questions_are_warned_of()
     assert "their figures are of different things" not in compare.text(results(), results(profile="tinyllama"))
 
 
+def test_what_is_said_of_the_splits_makes_them_no_others() -> None:
+    before, after = results(splits={"hash": "a"}), results(splits={"hash": "a", "caveat": "no pair names a focus"})
+    assert compare.changed(before, after) == []
+    assert compare.changed(before, results(splits={"hash": "b"})) == [("splits.hash", "a", "b")]
+
+
 def test_another_checker_and_other_modes_and_regimes_are_named() -> None:
     checked = results(checker={"name": "lexical", "threshold": 0.5}, modes=["base"], regimes=["indexed", "withheld"])
     other = results(checker={"name": "nli", "threshold": 0.5}, modes=["base", "extractive"], regimes=["indexed"])

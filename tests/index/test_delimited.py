@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import time
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from configs.errors import UserError
@@ -34,18 +37,37 @@ def written(rows: list[list[str]], quoting: int, end: str = "\n", delimiter: str
 
 
 QUOTING = st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-# No question mark: lines of an answer that each ask something and hold a row's number of cells are taken for rows.
-CELL = st.text(st.sampled_from("ab ,;\"\n\t'é") | st.characters(exclude_characters="\r?\0", exclude_categories=["Cs"]))
+END = st.sampled_from(["\n", "\r\n"])
+# A carriage return stands before a newline only: `csv` writes a lone one without quotes.
+PIECE = st.sampled_from(["\n", "\r\n", '"', ",", ";", "\t", " ", "?", "ab"]) | st.characters(
+    exclude_characters="\r\0", exclude_categories=["Cs"]
+)
+CELL = st.lists(PIECE, max_size=12).map("".join)
 
 
-@given(st.integers(2, 5), st.data(), QUOTING, st.sampled_from(["\n", "\r\n"]), st.sampled_from(",\t"))
+def asks_on_every_line(row: str) -> bool:
+    """The one exception: such a record, where its lines also hold a row's number of cells, is taken for rows."""
+    later = [line for line in row.rstrip("\r\n").split("\n")[1:] if line.strip()]
+    return bool(later) and all("?" in line for line in later)
+
+
+@given(st.integers(1, 5), st.data(), QUOTING, END, st.sampled_from(",\t"))
 def test_what_csv_writes_comes_back_and_nothing_is_said(
     width: int, data: st.DataObject, quoting: int, end: str, delimiter: str
 ) -> None:
-    rows = data.draw(st.lists(st.lists(CELL, min_size=width, max_size=width), max_size=12))
-    found = records("".join(written(rows, quoting, end, delimiter)), width, delimiter=delimiter)
+    rows = data.draw(st.lists(st.lists(CELL, min_size=width, max_size=width), max_size=8))
+    lines = written(rows, quoting, end, delimiter)
+    assume(not any(asks_on_every_line(line) for line in lines))
+    found = records("".join(lines), width, delimiter=delimiter)
     assert [record.cells for record in found] == [row for row in rows if any(cell.strip() for cell in row)]
     assert not [record for record in found if record.problem or record.mended]
+
+
+def test_a_record_whose_every_line_asks_and_reads_as_a_row_is_taken_for_rows() -> None:
+    found = records('Which?,"Is it,\nIs it?,so\nIs it?,no"\n', 2)
+    assert [record.cells for record in found] == [["Which?", "Is it,"], ["Is it?", "so"], ["Is it?", 'no"']]
+    assert [record.place for record in found if record.mended] == ["line 2"], "and the first of its lines is named"
+    assert records('Which?,"Is it?\nIs it so?"\n', 2)[0].cells == ["Which?", "Is it?\nIs it so?"]
 
 
 # A cell of people's text starts with neither a separator nor a blank line, and a file has rows around the broken one.
@@ -60,7 +82,8 @@ def test_a_broken_mark_costs_its_own_row_at_most(width: int, data: st.DataObject
     at = data.draw(st.integers(0, len(rows) - 1))
     closing = [n for n in range(1, len(lines[at])) if lines[at][n] == '"' and lines[at][n + 1 :][:1] in (",", "\n")]
     closing = [n for n in closing if lines[at][n - 1] == "."]  # the last character of every cell
-    if closing and data.draw(st.booleans()):
+    unended: bool = data.draw(st.booleans())
+    if closing and unended:
         cut = data.draw(st.sampled_from(closing))
         broken = lines[at][:cut] + lines[at][cut + 1 :]
     else:
@@ -76,6 +99,68 @@ def test_a_broken_mark_costs_its_own_row_at_most(width: int, data: st.DataObject
     named = [record for record in found if record.problem or record.mended]
     assert named
     assert named[0].first == first
+
+
+WORD = st.text(st.characters(categories=["Ll", "Nd"]), min_size=1, max_size=5)
+TEXT = st.lists(WORD | st.sampled_from([",", ", ", '"x"', '5"', "it's", ";", "?"]), min_size=1, max_size=7).map(
+    " ".join
+)
+
+
+@st.composite
+def answered(draw: st.DrawFn) -> list[list[str]]:
+    """Rows of questions and answers, some with source and focus, and some answers of several lines."""
+    rows = []
+    width = draw(st.sampled_from([2, 4]))
+    for n in range(draw(st.integers(3, 14))):
+        answer = f"It is {n} {draw(TEXT)}."
+        if draw(st.integers(0, 4)) == 0:
+            answer += f"\nMoreover, {draw(TEXT)}.\n\n- {draw(TEXT)}."
+        rows.append([f"What is {n} {draw(TEXT)}?", answer, "GARD", f"Focus {n}"][:width])
+    return rows
+
+
+@given(answered(), st.data(), QUOTING, END, st.sampled_from(",\t"))
+def test_stray_opening_marks_cost_no_other_row(
+    rows: list[list[str]], data: st.DataObject, quoting: int, end: str, delimiter: str
+) -> None:
+    """One or two rows of one line get a mark before a cell that nothing closes."""
+    lone = [n for n, row in enumerate(rows) if "\n" not in row[1]]
+    assume(lone)
+    first = data.draw(st.sampled_from(lone))
+    far = [n for n in lone if abs(n - first) >= 3]
+    two: bool = data.draw(st.booleans())
+    strays = {first, data.draw(st.sampled_from(far))} if far and two else {first}
+    lines = written(rows, quoting, end, delimiter)
+    for n in strays:
+        cells = [written([[cell]], quoting, "", delimiter)[0] for cell in rows[n]]
+        at = data.draw(st.integers(0, len(cells) - 1))
+        text = rows[n][at]
+        cells[at] = '"' + (text.replace('"', '""') if data.draw(st.booleans()) else text)
+        lines[n] = delimiter.join(cells) + end
+    found = records("".join(lines), len(rows[0]), 2, delimiter)
+    begins = [2 + sum(line.count("\n") for line in lines[:n]) for n in range(len(rows))]
+    broken = sorted(begins[n] for n in strays)
+    whole = [record for record in found if record.first not in broken]
+    assert [record.cells for record in whole] == [row for n, row in enumerate(rows) if n not in strays]
+    assert [record.first for record in found if record.problem or record.mended] == broken
+    assert all(record.place == f"line {record.first}" for record in found if record.first in broken)
+
+
+@pytest.mark.parametrize("cell", [0, 1])
+@pytest.mark.parametrize("line", [2, 400, 1001])
+def test_of_a_thousand_rows_one_stray_mark_costs_one_at_most(tmp_path: Path, line: int, cell: int) -> None:
+    rows = [[f"What is {n}?", f"It is {n}."] for n in range(1000)]
+    lines = [",".join(row) for row in rows]
+    lines[line - 2] = ",".join(('"' if n == cell else "") + text for n, text in enumerate(rows[line - 2]))
+    (tmp_path / "a.csv").write_text("question,answer\n" + "\n".join(lines) + "\n")
+    report = ReadReport()
+    pairs = list(read(tmp_path / "a.csv", None, report))
+    assert len(pairs) >= 999
+    others = [[pair.question, pair.answer] for pair in pairs if f"is {line - 2}" not in pair.answer]
+    assert others == rows[: line - 2] + rows[line - 1 :]
+    named = [*report.skipped_names, *report.mended_names]
+    assert [name.split(": ")[0] for name in named] == [f"a.csv line {line}"]
 
 
 def test_an_unclosed_mark_swallows_no_row() -> None:
@@ -156,6 +241,32 @@ def test_an_unclosed_mark_is_looked_past_for_a_bounded_stretch(monkeypatch: pyte
     assert next(rows).mended
     assert taken < 60
     assert len(list(rows)) == 499
+
+
+@pytest.mark.parametrize(
+    "rest", ["What is it?,It is so.\n", "text that ends nowhere\n", 'says ""so"" again, or not, or so\n']
+)
+def test_an_unclosed_mark_costs_bounded_memory_and_time(rest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "MAX_RECORD", 2**17)
+    count = 3 * delimited.MAX_RECORD // len(rest)
+
+    def lines() -> Iterator[str]:
+        yield "question,answer\n"
+        for n in range(count):
+            yield 'What?,"It begins.\n' if n % (count // 3 + 1) == 0 else rest
+
+    table = Delimited(lines(), ",")
+    table.header()
+    begun = time.process_time()
+    tracemalloc.start()
+    try:
+        named = [record.first for record in table.rows(2, 2) if record.mended]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(named) == 3, "each of the three marks is named, and no other line"
+    assert peak < 24 * delimited.MAX_RECORD, "a line held costs about its length and 60 bytes"
+    assert time.process_time() - begun < 10
 
 
 def test_a_header_with_a_broken_mark_is_refused(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from configs.errors import UserError
 from configs.schema import Cleaning
 from index.corpus import QAPair
-from index.sources import Corpus
+from index.sources import Corpus, load_corpus
 from index.splits import BOILERPLATE_TOPICS, Splits, caveat, leaks, make, normalise, topics
+from tests.inprocess import run_room
 
 
 def pair(
@@ -174,7 +175,6 @@ def test_the_split_command_says_what_it_knows(
     lower: bool,
 ) -> None:
     from finetune.__main__ import main
-    from index.sources import load_corpus
 
     table = tmp_path / "medquad.csv"
     table.write_text(shared_disease(focus) + "\nno answer\n")
@@ -184,13 +184,61 @@ def test_the_split_command_says_what_it_knows(
         assert main() == 0
         out, err = capsys.readouterr()
         assert topics_said in out
-        assert "0.0% have their topic in train" in out
+        assert f"of the test pairs {'at least ' if lower else ''}0.0% have their topic in train" in out
         assert ("no pair names a focus (disease) or a document" in out and "lower bound" in out) == lower
         assert "skipped medquad.csv line 50: 1 cells for 4 columns" in err
     pairs = load_corpus([str(table)], Cleaning()).pairs
     splits = Splits.open(next((tmp_path / "data" / "splits").iterdir()))
     parted = crossings(pairs, splits, lambda item: item.question.split()[-1])
     assert bool(parted) == lower, "with the column read no disease is in two splits; without it some are"
+
+
+TEMPLATES = ("What is (are) {} ?", "What are the symptoms of {} ?", "What are the treatments for {} ?")
+
+
+def fifteen_diseases(column: str) -> str:
+    """Ten rows on each of fifteen diseases, under three of MedQuAD's question templates; no two answers are equal."""
+    rows = [f"question,answer,source,{column}"]
+    for n in range(15):
+        name = f"{'abcdefghijklmno'[n]}osis"
+        rows += [f"{TEMPLATES[k % 3].format(name)},Remark {k} on {name}.,GARD,{name}" for k in range(10)]
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("by", ["topic", "row"])
+@pytest.mark.parametrize("column", ["focus_area", "notes"])
+def test_the_leak_that_is_printed_is_that_of_diseases_or_a_lower_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], by: str, column: str
+) -> None:
+    table = tmp_path / "diseases.csv"
+    table.write_text(fifteen_diseases(column))
+    variables = {"MEDCITE_DATA": str(tmp_path / "data")}
+    words = ["split", "--corpus", str(table), "--by", by]
+    done = run_room("finetune", words, variables, monkeypatch, capfd)
+    assert done.returncode == 0, done.stderr
+    pairs = load_corpus([str(table)], Cleaning()).pairs
+    folder = next((tmp_path / "data" / "splits").iterdir())
+    splits = Splits.open(folder)
+    disease = {item.id: item.answer.split()[-1] for item in pairs}
+    train = {disease[item.id] for item in pairs if splits.split_of[item.id] == "train"}
+    test = [item.id for item in pairs if splits.split_of[item.id] == "test"]
+    true = sum(disease[one] in train for one in test) / len(test)
+    if column == "focus_area":
+        assert f"of the test pairs {true:.1%} have their topic in train" in done.stdout
+        assert "lower bound" not in done.stdout
+        assert (true == 0) == (by == "topic"), "a split by topic parts no disease, one by row does"
+    else:
+        assert true > 0
+        found = leaks(pairs, splits)["topic"]
+        assert found <= true
+        assert f"of the test pairs at least {found:.1%} have their topic in train" in done.stdout
+        assert f"\n{caveat(pairs)}\n" in done.stdout
+    # Splits of before this was kept open too, and the command says it all the same.
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert manifest.pop("caveat") == splits.caveat == caveat(pairs)
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    assert replace(Splits.open(folder), caveat=splits.caveat) == splits
+    assert run_room("finetune", words, variables, monkeypatch, capfd).stdout == done.stdout
 
 
 @pytest.mark.medquad

@@ -47,7 +47,7 @@ class IndexSettings(Section):
 
 
 class Retriever(Section):
-    """Question to ranked passages (`rag/retriever.py`)."""
+    """Question to ranked passages (`rag/retrieval/`)."""
 
     k: int = Field(5, ge=1, description="passages returned")
     candidates: int = Field(50, ge=1, description="taken from each ranking before fusion")
@@ -98,7 +98,7 @@ class Generator(Section):
 
 
 class Answering(Section):
-    """How a draft becomes an answer (`rag/attribution.py`, `rag/pipeline.py`)."""
+    """How a draft becomes an answer (`rag/attribution/`, `rag/pipeline.py`)."""
 
     mode: Mode | Literal["auto"] = Field(
         "auto",

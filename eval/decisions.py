@@ -24,13 +24,13 @@ from configs.errors import UserError
 from configs.schema import Answering, Profile
 from rag.pipeline import heeded
 from rag.prompt import ABSTENTION
-from rag.question import parts, short
+from rag.retrieval.question import parts, short
 
 if TYPE_CHECKING:
     from finetune.splits import Split, Splits
     from rag.generators.transformers import TransformersChat
     from rag.pipeline import Pipeline
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
 SURE = ("own", "reworded", "alexa")
 """Kinds of question whose answer is known to be in the corpus."""

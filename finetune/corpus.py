@@ -24,8 +24,8 @@ from finetune import data
 from finetune.splits import Split, Splits, make
 from index.sources import Corpus
 from rag.prompt import PROMPT_VERSION
-from rag.retrieval import Hit, Retrieval
-from rag.retriever import HybridRetriever
+from rag.retrieval.hits import Hit, Retrieval
+from rag.retrieval.hybrid import HybridRetriever
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from configs.schema import Mode
-from rag.references import without_marks
+from rag.attribution.references import without_marks
 
 Status = Literal["answered", "abstained", "emergency"]
 

@@ -26,18 +26,19 @@ from configs.schema import Answering, Generator, Mode, Profile
 from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
-from rag import prompt, quote
-from rag.alarm import Alarm
+from rag import prompt
 from rag.answer import Answer, Sentence, Source, Timings
-from rag.attribution import attribute, unmarked
-from rag.doses import withhold
-from rag.guard import red_flag, unsourced_doses
-from rag.names import names_it
+from rag.attribution import quotes
+from rag.attribution.attribute import attribute, unmarked
+from rag.attribution.doses import unsourced_doses, withhold
+from rag.attribution.references import without_marks
+from rag.emergency.classifier import EmergencyClassifier
+from rag.emergency.phrases import red_flag
 from rag.prompt import ABSTENTION
-from rag.question import short
-from rag.references import without_marks
-from rag.retrieval import Hit, Retrieval
-from rag.retriever import HybridRetriever
+from rag.retrieval.hits import Hit, Retrieval
+from rag.retrieval.hybrid import HybridRetriever
+from rag.retrieval.names import names_it
+from rag.retrieval.question import short
 
 if TYPE_CHECKING:
     from rag.generators.transformers import TransformersChat
@@ -67,7 +68,7 @@ class Pipeline(Runnable[str, Answer]):
         self.index = index
         self.retriever = retriever
         self.models = models
-        self.alarm = Alarm.load()
+        self.emergency_classifier = EmergencyClassifier.load()
         self._generator: TransformersChat | None = None
         self._loading = threading.Lock()
         # A plain lock: a stream that its reader abandons may be closed, and so released, by another thread.
@@ -256,7 +257,7 @@ class _Run:
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> Iterator[Answer]:
-        notice = red_flag(self.question) or self.pipeline.alarm(self.question, self.pipeline.retriever)
+        notice = red_flag(self.question) or self.pipeline.emergency_classifier(self.question, self.pipeline.retriever)
         if notice:
             self._update(status="emergency", notice=notice)
             yield self.answer
@@ -331,7 +332,7 @@ class _Run:
             self._update(fallback=True)
             yield self._quote(sources)
             return
-        yield self._finish(draft="", sources=quote.highlights(self.answer.sentences, sources))
+        yield self._finish(draft="", sources=quotes.highlights(self.answer.sentences, sources))
 
     def _supported_share(self) -> float:
         """Share of the answer's words that stand in supported sentences; -1 where there is none at all."""
@@ -344,10 +345,10 @@ class _Run:
         self._update(sentences=sentences, draft="")
 
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
-        sentences: tuple[Sentence, ...] = tuple(quote.extract(self.question, sources, max_words=QUOTED_WORDS))
+        sentences: tuple[Sentence, ...] = tuple(quotes.extract(self.question, sources, max_words=QUOTED_WORDS))
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
-        return self._finish(sentences=sentences, sources=quote.highlights(sentences, sources), draft="")
+        return self._finish(sentences=sentences, sources=quotes.highlights(sentences, sources), draft="")
 
     def _pages(self, hits: Sequence[Hit]) -> tuple[Source, ...]:
         """Under an emergency notice nothing is quoted: the pages that the question names, by name and address."""

@@ -16,8 +16,8 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from configs.schema import Prompt as Settings
 from index.sentences import spans
-from rag.names import other_name
-from rag.retrieval import Hit
+from rag.retrieval.hits import Hit
+from rag.retrieval.names import other_name
 
 PROMPT_VERSION = 3
 ABSTENTION = "The sources do not cover this question."

@@ -25,10 +25,11 @@ from index.corpus import QAPair
 from index.sentences import spans
 from index.sources import load_corpus
 from rag.answer import Source
-from rag.attribution import attribute
-from rag.facts import names, quantities
-from rag.references import without_marks
-from rag.words import tokens
+from rag.attribution.attribute import attribute
+from rag.attribution.entities import names
+from rag.attribution.quantities import quantities
+from rag.attribution.references import without_marks
+from rag.attribution.words import tokens
 
 WORDS = 180
 TRUE_KINDS = ("own", "reworded", "shortened", "merged", "miscopied")
@@ -231,7 +232,7 @@ def measure(made: Sequence[tuple[str, str, str, list[Source]]], settings: Answer
 
 def milliseconds(pairs: Sequence[QAPair], seed: int, rounds: int = 50) -> dict[str, float]:
     """Median and 95th percentile of attributing about 100 words against five passages, none seen before."""
-    from rag.support import read
+    from rag.attribution.support import read
 
     rng = random.Random(seed)
     pages = [pair for pair in pairs if len(pair.answer.split()) > 120]

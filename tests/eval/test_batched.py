@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from eval.batched import Batched
 from rag.generators.transformers import TransformersChat
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from configs.errors import UserError
 from eval import calibrate
-from rag.confidence import Confidence, Features
+from rag.retrieval.confidence import Confidence, Features
 
 
 def test_the_halves_share_no_question() -> None:

@@ -16,7 +16,7 @@ from eval import views
 from eval.predict import Prediction, generator_identity, same_splits
 from finetune.splits import Splits
 from rag.answer import Answer, Sentence
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 
 def prediction(status: str = "answered", confident: bool = True, seen: str | None = None, **more: Any) -> Prediction:

@@ -10,7 +10,7 @@ import torch
 from eval import rows
 from eval.rows import Rows
 from rag.generators import packed
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 STOPS = frozenset({2})
 LIMIT = 40

@@ -118,8 +118,8 @@ class Answering(Section):
     support_above: float = Field(
         0.6, ge=0, le=1, description="share of a sentence's content words its source must hold"
     )
-    snap_above: float = Field(
-        0.8, ge=0, le=1, description="likeness past which a sentence is shown in its source's words"
+    quote_threshold: float = Field(
+        0.8, ge=0, le=1, description="similarity past which a sentence is shown in its source's words"
     )
 
 

@@ -29,8 +29,9 @@ from index.store import Index
 from rag import prompt
 from rag.answer import Answer, Sentence, Source, Timings
 from rag.attribution import quotes
-from rag.attribution.attribute import attribute, unmarked
+from rag.attribution.attribute import attribute
 from rag.attribution.doses import unsourced_doses, withhold
+from rag.attribution.draft import unmarked
 from rag.attribution.references import without_marks
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag

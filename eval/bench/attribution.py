@@ -5,7 +5,7 @@
 Every case is one sentence of a page, changed or not, and three to five passages as sources. For each kind
 of change: the share shown as supported, the share shown in a source's own words (a quotation is never
 false), the share supported in the draft's words, and where the page is among the sources, how often it
-is the one cited. `facts only` repeats it with snapping off, so that the checks of facts stand alone.
+is the one cited. `facts only` repeats it with quoting off, so that the checks of facts stand alone.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def run(corpus_path: str | Path, n: int = 400, seed: int = 0) -> dict[str, Any]:
         "seed": seed,
         "settings": settings.model_dump(),
         "kinds": measure(made, settings),
-        "facts_only": measure(made, settings.model_copy(update={"snap_above": 1.0})),
+        "facts_only": measure(made, settings.model_copy(update={"quote_threshold": 1.0})),
         "speed": milliseconds(pairs, seed),
     }
 

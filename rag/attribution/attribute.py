@@ -1,4 +1,4 @@
-"""The model's draft as sentences, each with the sources it rests on.
+"""Which sources each sentence of the model's draft may cite.
 
 Code owns the citations: what the model wrote as `[n]` is taken out and only breaks ties. A sentence that
 closely follows a source is shown in the source's own words; one that no source holds, or that differs
@@ -10,90 +10,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from rapidfuzz import fuzz
 
 from configs.schema import Answering
-from index.sentences import spans
 from rag.answer import Sentence, Source
 from rag.attribution.doses import unsourced_doses
+from rag.attribution.draft import Piece, is_cut, is_noise, pieces_of, wider
 from rag.attribution.quantities import has_content
-from rag.attribution.references import references, without_marks, words_of
 from rag.attribution.support import LIST_MARK, Evidence
-from rag.attribution.words import Token, plain, tokens
+from rag.attribution.words import plain, tokens
 
-MAX_DRAFT = 20_000
-"""Characters of a draft that are read: more than any model here can write, and a bound on the time taken."""
 NEAR_TIE = 0.03
 """Supports this close are equal, and then the model's own citation, or else the sentence before, decides."""
 SECOND_GAIN = 0.15
 """Share of a sentence that a second source must add to be cited."""
-MAX_SENTENCES = 300
-"""Sentences of a draft that are read, for the same reason."""
 REPEAT = 92.0
-"""Likeness in percent past which a sentence repeats one already kept."""
+"""Similarity in percent past which a sentence repeats one already kept."""
 CANDIDATES = 8
 LEEWAY = 0.1
-
-_N = r"\d{1,3}"
-_MANY = rf"{_N}(?:\s*(?:,\s*and|,|;|&|-|–|and)\s*(?:sources?\s*)?{_N})*"
-_WORD = r"(?:sources?|passages?|documents?|docs?|refs?|references?|citations?|s)"
-_MARK = re.compile(
-    rf"\[\[?\^?\s*(?:{_WORD}\.?\s*:?\s*#?)?({_MANY})\s*\]?\]"
-    rf"|【\s*(?:{_WORD}\s*)?({_MANY})[^】\n]{{0,20}}】"
-    rf"|\((?:see\s+)?{_WORD}\.?\s*:?\s*#?({_MANY})\)"
-    rf"|<sup>\s*\[?({_MANY})\]?\s*</sup>"
-    rf"|(?<=\S)\s*\(({_MANY})\)(?=\s*(?:[.!?](?!\w)|$|\n))"
-    rf"|(?<=[.!?])\s*\(({_MANY})\)"
-    rf"|\[\s*({_MANY})(?=\s*[.!?](?:\s|$))"
-    r"|([¹²³⁴⁵⁶⁷⁸⁹]+)(?=[\s.,;]|$)",
-    re.IGNORECASE,
-)
-_SUPERSCRIPT = str.maketrans("¹²³⁴⁵⁶⁷⁸⁹", "123456789")
-_SPECIAL = re.compile(r"<\|[\w ]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>", re.IGNORECASE)
-_DANGLING = re.compile(r"\s*[\[【(][^\]】)\w]*(?:source\s*)?[\d,\s]{0,8}$", re.IGNORECASE)
-_OPENING = re.compile(
-    r"""(?:(?:answer|response|assistant)\s*:\s*
-    |(?:according\s+to|based\s+(?:up)?on|as\s+(?:stated|mentioned|described|per)\s*(?:in|by)?)\s*
-      (?:(?:the|these|this|your|provided|given|above|following)\s+){0,3}
-      (?:sources?|passages?|texts?|context|documents?|articles?|information)?
-      (?:\s+(?:provided|given|above|you\s+provided))?\s*,\s*
-    |(?:(?:sure|certainly|of\s+course|okay|yes)[!,.]?\s+)?(?:here\s+(?:is|are)|here's|below\s+(?:is|are))\b
-      [^.:!?\n]{0,80}:\s*
-    |(?:the\s+)?(?:provided\s+|given\s+)?(?:sources?|passages?|text|context|documents?)\s+
-      (?:says?|states?|mentions?|indicates?|explains?)\s+that\s+)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_FILLER = re.compile(
-    r"""(?:sure|certainly|of\s+course|absolutely|great\s+question|good\s+question|okay|ok|thanks?(?:\s+you)?|hello|hi)
-      (?:\s+(?:thing|there|for\s+(?:asking|your\s+question)))?\s*[!.,]?\s*$
-    |(?:(?:sure|certainly|of\s+course|absolutely|okay|ok|yes)\s*[!,.]\s*)?
-      (?:here\s+(?:is|are|'s)|here's|below\s+(?:is|are))\s+(?:a|an|the|some|my|your|what)\b(?=.*
-      \b(?:answer|summary|information|response|overview|explanation|list|details|steps|points|facts|know|found)\b)
-    |.{0,20}\bI\s+hope\s+(?:this|that|it|you)\b
-    |.{0,40}\bas\s+an?\s+(?:AI|artificial|language\s+model|large\s+language|virtual|helpful)\b
-    |.{0,30}\bI(?:'m|\s+am)\s+(?:an?\s+(?:AI|assistant|language)|not\s+a\s+(?:doctor|medical)|sorry|happy\s+to|glad\s+to|here\s+to)
-    |(?:please\s+)?(?:let\s+me\s+know|feel\s+free\s+to|don't\s+hesitate)\b
-    |(?:if\s+you\s+have\s+(?:any|other|more)\s+(?:other\s+|further\s+|more\s+)?questions)\b
-    |(?:the\s+)?(?:question|user|instructions?|system|sources?|references?)\s*:?\s*$
-    |(?:is\s+there\s+anything\s+else|do\s+you\s+have\s+any\s+(?:other|more|further))\b
-    |(?:you\s+are\s+a\s+(?:helpful|medical)\b)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_ENDS = re.compile(r"[.!?:;…][\"'”’)\]*]*$")
-
-
-@dataclass(slots=True)
-class _Piece:
-    """A sentence of the draft: its words, the layout and list mark before it, and the numbers the model wrote."""
-
-    text: str
-    before: str
-    mark: str
-    hints: tuple[int, ...]
-    words: tuple[Token, ...] = field(default=())
 
 
 def attribute(
@@ -113,7 +49,7 @@ def attribute(
     """
     evidence = Evidence(sources)
     by_number = {source.n: k for k, source in reversed(list(enumerate(sources)))}
-    pieces = _pieces(draft, set(by_number), [source.text for source in sources])
+    pieces = pieces_of(draft, set(by_number), [source.text for source in sources])
     asked = tokens(question)
     seen: set[str] = set()
     kept: list[Sentence] = []
@@ -121,12 +57,12 @@ def attribute(
     shown: list[tuple[int, int, int]] = []
     gap, last = "", -1
     for i, piece in enumerate(pieces):
-        gap = _wider(gap, piece.before)
+        gap = wider(gap, piece.before)
         flat = plain(piece.words)
-        if flat in seen or _is_noise(piece, asked):
+        if flat in seen or is_noise(piece, asked):
             continue
         seen.add(flat)
-        cut = complete and i == len(pieces) - 1 and _is_cut(piece, pieces)
+        cut = complete and i == len(pieces) - 1 and is_cut(piece, pieces)
         found = _sentence(piece, evidence, settings, [by_number[n] for n in piece.hints], last, shown, cut)
         if found is None:
             continue
@@ -145,118 +81,6 @@ def attribute(
         kept.append(sentence.model_copy(update={"before": gap + piece.mark}))
         gap = ""
     return _without_orphans(kept) if complete else kept
-
-
-# -- the draft ----------------------------------------------------------------------------------------------------
-
-
-def unmarked(draft: str) -> str:
-    """A piece of a draft without the numbers that the model cites by: none of them is known to be right."""
-    return _MARK.sub("", _DANGLING.sub("", _SPECIAL.sub("", draft)))
-
-
-def _marks(text: str, held: Sequence[str]) -> list[tuple[int, int, str]]:
-    """Start, end and numbers of each mark in a draft.
-
-    The prompt shows a passage's own "[3]" as "(3)", and the model copies it: a "(3)" that no source has is a mark too.
-    """
-    found = [(*match.span(), next(g for g in match.groups() if g)) for match in _MARK.finditer(text)]
-    if not held:
-        return found
-    taken = {start for start, _, _ in found}
-    for item in references(text):
-        said = text[item.start : item.end]
-        opens = not text[: item.start].rpartition("\n")[2].strip()
-        if said.startswith("(") and item.kind == "reference" and not opens and item.start not in taken:
-            overlaps = any(start < item.end and item.start < end for start, end, _ in found)
-            if not overlaps and not any(said in source for source in held):
-                found.append((item.start, item.end, said))
-    return sorted(found)
-
-
-def _pieces(draft: str, numbers: set[int], held: Sequence[str]) -> list[_Piece]:
-    """The draft without marks, special tokens and emphasis, cut into sentences with their hints."""
-    text = _SPECIAL.sub("", draft[:MAX_DRAFT])
-    text = re.sub(r"\*\*|__|`+|^#{1,6}[ \t]+|^>[ \t]+", "", text, flags=re.MULTILINE)
-    text = _DANGLING.sub("", text)
-    clean: list[str] = []
-    hints: list[tuple[int, list[int]]] = []
-    at = length = 0
-    for start, end, written in _marks(text, held):
-        part = text[at:start]
-        opens = not part.strip() or part.endswith("\n") if part else at == 0
-        part = part if opens else part.rstrip(" \t")
-        clean.append(part)
-        length += len(part)
-        at = end
-        if opens:
-            at += len(text[at:]) - len(text[at:].lstrip(" \t:"))
-        found = _numbers(written)
-        # A mark at the start of a line belongs to what follows, any other to what it follows.
-        hints.append((length if opens else length - 1, [n for n in found if n in numbers]))
-    clean.append(text[at:])
-    text = "".join(clean)
-    pieces: list[_Piece] = []
-    end = 0
-    for start, stop in spans(text):
-        mark = LIST_MARK.match(text, start, stop)
-        begin = mark.end() if mark else start
-        layout = text[end:start]
-        before = "\n\n" if layout.count("\n") > 1 else "\n" if "\n" in layout else " " if pieces else ""
-        end = stop
-        said = tuple(dict.fromkeys(n for place, found in hints if start <= place < stop for n in found))
-        body = re.sub(r"\s+([.,;:!?])(?=\s|$)", r"\1", " ".join(text[begin:stop].split()))
-        opening = _OPENING.match(body)
-        if opening and opening.end() < len(body):
-            body = body[opening.end() :]
-            body = body[:1].upper() + body[1:]
-        body = without_marks(body)
-        words = words_of(body)
-        if words:
-            pieces.append(_Piece(body, before, mark.group() if mark else "", said, words))
-        elif pieces and said:
-            pieces[-1].hints = tuple(dict.fromkeys((*pieces[-1].hints, *said)))
-    return pieces[:MAX_SENTENCES]
-
-
-def _numbers(written: str) -> list[int]:
-    written = written.translate(_SUPERSCRIPT)
-    found: list[int] = []
-    for part in re.finditer(rf"({_N})(?:\s*[-–]\s*({_N}))?", written):
-        low, high = int(part[1]), int(part[2] or part[1])
-        found += range(low, min(high, low + 9) + 1)
-    return found
-
-
-def _wider(one: str, other: str) -> str:
-    """The wider of two layouts, list marks left out."""
-    breaks = max(one.count("\n"), other.count("\n"))
-    return "\n" * min(breaks, 2) or (" " if " " in (one[:1], other[:1]) else "")
-
-
-def _is_noise(piece: _Piece, asked: Sequence[Token]) -> bool:
-    """Chat filler, an echo of the question, or one phrase over and over."""
-    if _FILLER.match(piece.text):
-        return True
-    words = [word.text for word in piece.words]
-    if len(words) > 20 and len(set(words)) < 0.35 * len(words):
-        return True
-    content = {word.stem for word in piece.words if word.stem}
-    wanted = {word.stem for word in asked if word.stem}
-    if not wanted or not content <= wanted:
-        return False
-    echo = piece.text.endswith("?") or not _ENDS.search(piece.text)
-    return echo or fuzz.ratio(plain(piece.words), plain(asked)) >= 95
-
-
-def _is_cut(piece: _Piece, pieces: Sequence[_Piece]) -> bool:
-    """Whether the last sentence stops in the middle, judged by its punctuation and that of its list."""
-    if _ENDS.search(piece.text):
-        return False
-    if not piece.mark:
-        return True
-    others = [other for other in pieces[:-1] if other.mark]
-    return bool(others) and all(_ENDS.search(other.text) for other in others)
 
 
 def _repeats(flat: str, said: Sequence[str]) -> bool:
@@ -285,7 +109,7 @@ def _without_orphans(kept: Sequence[Sentence]) -> list[Sentence]:
 
 
 def _sentence(
-    piece: _Piece,
+    piece: Piece,
     evidence: Evidence,
     settings: Answering,
     hints: Sequence[int],
@@ -301,7 +125,7 @@ def _sentence(
     stems = {word.stem for word in piece.words if word.stem}
     coverage = evidence.coverage(stems)
     rows = _best(coverage, CANDIDATES)
-    row = _to_snap(piece, evidence, settings, rows, hints, last, cut)
+    row = _to_quote(piece, evidence, settings, rows, hints, last, cut)
     if row is not None:
         return _quote(evidence, row, shown)
     if cut or piece.text.endswith("?"):
@@ -351,8 +175,8 @@ def _ordered(
     return sorted(rows, key=key)
 
 
-def _to_snap(
-    piece: _Piece,
+def _to_quote(
+    piece: Piece,
     evidence: Evidence,
     settings: Answering,
     rows: Sequence[int],
@@ -364,7 +188,7 @@ def _to_snap(
     said = plain(piece.words)
     if len(said) > 3000:
         return None
-    least = settings.snap_above if len(piece.words) > 4 else max(settings.snap_above, 0.9)
+    least = settings.quote_threshold if len(piece.words) > 4 else max(settings.quote_threshold, 0.9)
     best: tuple[float, int] | None = None
     for row in rows:
         unit = evidence.units[row]
@@ -409,7 +233,7 @@ def _quote(
     return sentence, (unit.source, start, end)
 
 
-def _supported(piece: _Piece, evidence: Evidence, rows: Sequence[int], support: float) -> Sentence:
+def _supported(piece: Piece, evidence: Evidence, rows: Sequence[int], support: float) -> Sentence:
     numbers = dict.fromkeys(evidence.sources[evidence.units[row].source].n for row in rows)
     return Sentence(text=piece.text, citations=tuple(numbers), support=min(support, 1.0), supported=True)
 
@@ -421,7 +245,7 @@ def _joint(stems: set[str], rows: Sequence[int], evidence: Evidence) -> float:
     return held / (sum(weights.values()) or 1.0)
 
 
-def _second(piece: _Piece, stems: set[str], row: int, support: float, evidence: Evidence) -> int | None:
+def _second(piece: Piece, stems: set[str], row: int, support: float, evidence: Evidence) -> int | None:
     """A unit of another source that holds what the first lacks, all of it, or None (ALCE: no needless citation)."""
     missing = {s for s in stems if not evidence.has(row, s)}
     if len(missing) < 2 or 1 - support < SECOND_GAIN:
@@ -437,7 +261,7 @@ def _second(piece: _Piece, stems: set[str], row: int, support: float, evidence: 
 
 
 def _pair(
-    piece: _Piece, stems: set[str], rows: Sequence[int], evidence: Evidence, settings: Answering
+    piece: Piece, stems: set[str], rows: Sequence[int], evidence: Evidence, settings: Answering
 ) -> tuple[int, int] | None:
     """Two units that support the sentence together though neither does alone, or None."""
     least = max(settings.support_above, 0.85)

@@ -77,6 +77,9 @@ class Prompt(Section):
 class Generator(Section):
     """The language model (`rag/generators/`)."""
 
+    backend: Literal["transformers"] = Field(
+        "transformers", description="what runs the model: the file of this name in rag/generators/"
+    )
     model: str = Field(description="hub id, folder, or 'package:NAME/folder'")
     gguf_file: str | None = Field(None, description="weights inside the model folder, where they are GGUF")
     adapter: str | None = Field(None, description="folder or hub id of a LoRA adapter")

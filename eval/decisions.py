@@ -64,9 +64,10 @@ class Decision:
 
 def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, say: Say) -> list[Decision]:
     """The decisions on (kind, question) pairs, as the chat's own model takes them, greedy."""
+    from eval.batched import local
     from rag import prompt
 
-    chat = pipeline.generator
+    chat = local(pipeline.generator)
     step = f"deciding, {'indexed' if covered else 'withheld'}"
     found = []
     for done, (kind, question) in enumerate(asked):
@@ -101,6 +102,7 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
     shuffled, and where retrieval misses the right passage it is put in last. Prompts of 224 to 448 tokens.
     """
     from configs.recipes import Data
+    from eval.batched import local
     from eval.stats import share
     from finetune import corpus as corpora
     from finetune import data as examples
@@ -111,7 +113,7 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
     manifest = pipeline.index.manifest
     corpus = Corpus(list(pipeline.index.pairs), manifest.corpus_digest, manifest.corpus_name, ReadReport())
     retriever = corpora.retriever_over(profile, corpus, splits, split, corpora.Work(data), say)
-    chat = pipeline.generator
+    chat = local(pipeline.generator)
     found: dict[str, Any] = {}
     for kind in ("grounded", "uncovered"):
         shares = {"closed": 0.0, "grounded": 0.0, "uncovered": 0.0, kind: 1.0}

@@ -32,7 +32,7 @@ FALSE_KINDS = {
 HELD_OUT = ("freely reworded", "voice changed", "roles exchanged", "clauses reordered")
 """Kinds that are reported only: what the checker does with changes that it was never shown."""
 SAME = 90.0
-"""Likeness in percent (of the best part of the premise) past which another passage holds the sentence after all."""
+"""Similarity in percent (of the best part of the premise) past which another passage holds the sentence after all."""
 ITEMS = 1
 """List items taken of a page."""
 

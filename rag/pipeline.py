@@ -16,13 +16,13 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from configs.errors import UserError
-from configs.schema import Answering, Generator, Mode, Profile
+from configs.schema import Answering, Mode, Profile
 from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
@@ -35,14 +35,12 @@ from rag.attribution.draft import unmarked
 from rag.attribution.references import without_marks
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
+from rag.generators.base import Generator, create
 from rag.prompt import ABSTENTION
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import names_it
 from rag.retrieval.question import short
-
-if TYPE_CHECKING:
-    from rag.generators.transformers import TransformersChat
 
 MAX_QUESTION_CHARACTERS = 200_000
 QUOTED_WORDS = 120
@@ -70,7 +68,7 @@ class Pipeline(Runnable[str, Answer]):
         self.retriever = retriever
         self.models = models
         self.emergency_classifier = EmergencyClassifier.load()
-        self._generator: TransformersChat | None = None
+        self._generator: Generator | None = None
         self._loading = threading.Lock()
         # A plain lock: a stream that its reader abandons may be closed, and so released, by another thread.
         self._turn = threading.Lock()
@@ -95,17 +93,15 @@ class Pipeline(Runnable[str, Answer]):
         return ("finetuned+rag", "finetuned", *plain) if self.profile.generator.adapter else plain
 
     @property
-    def generator(self) -> TransformersChat:
+    def generator(self) -> Generator:
         """The generator, loaded once."""
         with self._loading:
             if self._generator is None:
-                from rag.generators.transformers import TransformersChat
-
-                self._generator = TransformersChat.load(self.profile.generator, self.models)
+                self._generator = create(self.profile.generator, self.models)
             return self._generator
 
-    def use(self, generator: Any) -> None:
-        """Take `generator` in place of the profile's own; it needs `count_tokens` and `stream`."""
+    def use(self, generator: Generator) -> None:
+        """Take `generator` in place of the profile's own."""
         with self._loading:
             self._generator = generator
 
@@ -296,7 +292,7 @@ class _Run:
 
     def _generated(self, messages: Sequence[BaseMessage], sources: tuple[Source, ...]) -> Iterator[Answer]:
         generator = self.pipeline.generator
-        section: Generator = self.pipeline.profile.generator
+        section = self.pipeline.profile.generator
         tuned = self.mode.startswith("finetuned")
         self._update(model=section.model, adapter=section.adapter if tuned and section.adapter else "")
         given = {

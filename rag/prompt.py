@@ -144,7 +144,7 @@ def _shorten(text: str, question: str, fits: Callable[[str], bool]) -> str:
     """The sentences of `text` most like `question`, as many as fit, in their order; empty if none does."""
     places = spans(text)
     asked = _words(question)
-    # Equal likeness goes to the earlier sentence: pages say what matters first.
+    # Equal similarity goes to the earlier sentence: pages say what matters first.
     ranked = sorted(range(len(places)), key=lambda i: (-len(asked & _words(text[slice(*places[i])])), i))
     kept: list[int] = []
     misses = 0

@@ -36,9 +36,9 @@ class Features:
     """
 
     question_cosine: float = 0.0
-    """Best likeness to a question that the corpus answers."""
+    """Best similarity to a question that the corpus answers."""
     passage_cosine: float = 0.0
-    """Best likeness to a passage (with its question)."""
+    """Best similarity to a passage (with its question)."""
     titled: float = 0.0
     """Share of the question's content words in the page's title, synonyms and question."""
     title_asked: float = 0.0

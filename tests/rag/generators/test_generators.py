@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from configs.errors import UserError
 from configs.schema import Generator
 from rag.generators import weights_cache
-from rag.generators.decoding import Counts, Sampling, guess
+from rag.generators.decoding import Counts, Sampling, draft_tokens
 from rag.generators.transformers import TransformersChat, _Text
 from tests.rag.generators import tiny
 
@@ -65,22 +65,22 @@ def reference(chat: TransformersChat, ids: list[int], limit: int = 60, **kwargs:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_guessing_changes_nothing_but_the_number_of_steps(chat: TransformersChat, question: str) -> None:
+def test_speculation_changes_nothing_but_the_number_of_steps(chat: TransformersChat, question: str) -> None:
     ids = chat.encode([SystemMessage("Answer."), HumanMessage(question)])
     counts = Counts()
     made = tokens(chat, ids, counts=counts)
     assert made == reference(chat, ids) == tokens(chat, ids, lookup=0)
-    assert counts.steps + counts.kept >= len(made) - 1
+    assert counts.steps + counts.accepted >= len(made) - 1
 
 
-def test_repeats_are_guessed(tmp_path: Path) -> None:
-    """A loop of one phrase is what guessing is for: far fewer passes than tokens."""
+def test_repeats_are_drafted(tmp_path: Path) -> None:
+    """A loop of one phrase is what draft tokens are for: far fewer passes than tokens."""
     chat = TransformersChat.load(tiny.save(tmp_path / "loop", spread=0.02), tmp_path)
     ids = chat.encode(ASK)
     counts = Counts()
     made = tokens(chat, ids, limit=150, counts=counts, sampling=Sampling(min_new_tokens=150))
     assert len(made) == 150
-    assert counts.kept > 50
+    assert counts.accepted > 50
     assert counts.steps < 100
     assert made == tokens(chat, ids, limit=150, lookup=0, sampling=Sampling(min_new_tokens=150))
 
@@ -168,7 +168,7 @@ def test_sampling_follows_its_seed(chat: TransformersChat) -> None:
 
 
 def test_sampled_tokens_have_the_models_own_chances(chat: TransformersChat) -> None:
-    """Guessing must not pull sampling towards the guess: the second token's frequencies match the softmax."""
+    """Draft tokens must not pull sampling towards them: the second token's frequencies match the softmax."""
     import torch
 
     ids = chat.encode(ASK)
@@ -273,8 +273,8 @@ def test_text_cannot_end_its_turn(chat: TransformersChat) -> None:
 
 
 @given(st.lists(st.integers(0, 4), max_size=40), st.integers(0, 12))
-def test_a_guess_is_what_once_followed(ids: list[int], length: int) -> None:
-    made = guess(ids, length)
+def test_draft_tokens_are_what_once_followed(ids: list[int], length: int) -> None:
+    made = draft_tokens(ids, length)
     assert len(made) <= length
     if length and len(ids) > 1 and ids[-1] in ids[:-1]:
         assert made

@@ -1,4 +1,4 @@
-"""Question to `Answer`: guard, retrieve, prompt, generate, attribute.
+"""Question to `Answer`: look for an emergency, retrieve, prompt, generate, attribute.
 
     pipeline = Pipeline.open(profile, folder, models)
     answer = pipeline.invoke("What are the symptoms of gout?", mode="extractive")

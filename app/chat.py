@@ -14,8 +14,9 @@ from typing import Any
 import gradio as gr
 
 from app import render
-from app.engine import Engine, Stops, check
+from app.engine import Engine, check
 from app.history import History, Turn, new_id, new_key, valid_id
+from app.stops import Stops
 from configs.errors import UserError
 from index import identity
 from index.identity import Part

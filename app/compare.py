@@ -19,8 +19,9 @@ from typing import Any, Literal
 import gradio as gr
 
 from app import chat, render
-from app.engine import Engine, Stops, Unavailable, check
+from app.engine import Engine, Unavailable, check
 from app.history import new_key
+from app.stops import Stops
 from configs.errors import UserError
 from rag.answer import DEMONSTRATION, Answer
 

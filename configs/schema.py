@@ -47,7 +47,7 @@ class IndexSettings(Section):
 
 
 class Retriever(Section):
-    """Question to ranked passages (`rag/retriever.py`)."""
+    """Question to ranked passages (`rag/retrieval/`)."""
 
     k: int = Field(5, ge=1, description="passages returned")
     candidates: int = Field(50, ge=1, description="taken from each ranking before fusion")
@@ -77,6 +77,9 @@ class Prompt(Section):
 class Generator(Section):
     """The language model (`rag/generators/`)."""
 
+    backend: Literal["transformers"] = Field(
+        "transformers", description="what runs the model: the file of this name in rag/generators/"
+    )
     model: str = Field(description="hub id, folder, or 'package:NAME/folder'")
     gguf_file: str | None = Field(None, description="weights inside the model folder, where they are GGUF")
     adapter: str | None = Field(None, description="folder or hub id of a LoRA adapter")
@@ -98,7 +101,7 @@ class Generator(Section):
 
 
 class Answering(Section):
-    """How a draft becomes an answer (`rag/attribution.py`, `rag/pipeline.py`)."""
+    """How a draft becomes an answer (`rag/attribution/`, `rag/pipeline.py`)."""
 
     mode: Mode | Literal["auto"] = Field(
         "auto",
@@ -118,8 +121,8 @@ class Answering(Section):
     support_above: float = Field(
         0.6, ge=0, le=1, description="share of a sentence's content words its source must hold"
     )
-    snap_above: float = Field(
-        0.8, ge=0, le=1, description="likeness past which a sentence is shown in its source's words"
+    quote_threshold: float = Field(
+        0.8, ge=0, le=1, description="similarity past which a sentence is shown in its source's words"
     )
 
 

@@ -18,12 +18,10 @@ from configs.schema import Mode
 from eval import views
 from eval.generation.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
 from eval.metrics.bootstrap import Figure, Topics
-from eval.metrics.overlap import plain
+from eval.metrics.scored import Metrics, Scored
 from rag.versions import versions as code_versions
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from eval.checker.checker import Checker
     from eval.metrics.citations import AnswerJudgement
 
@@ -42,53 +40,6 @@ LIBRARIES = (
     "torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "rouge-score", "sacrebleu", "bert-score",
     "evaluate", "textstat",
 )  # fmt: skip
-
-
-class Scored:
-    """The per-answer scores of one mode in one regime; `texts` are what is scored."""
-
-    def __init__(self, texts: Sequence[str], references: Sequence[str], metrics: Metrics) -> None:
-        import numpy as np
-
-        self.texts = list(texts)
-        self.values: dict[str, np.ndarray] = {}
-        for metric in (metrics.rouge, metrics.f1):
-            self._take(metric.per_answer(texts, references))
-        if metrics.bert is not None:  # a metric without examples is false
-            self.values["bertscore"] = np.asarray(
-                metrics.bert.per_answer(texts, references)["bertscore_f1"], dtype=float
-            )
-        self._take(metrics.readability.per_answer(texts, references))
-        self.statistics = metrics.bleu.statistics(texts, references)
-        self.words = [(len(plain(a).split()), len(plain(b).split())) for a, b in zip(texts, references, strict=True)]
-
-    def _take(self, found: dict[str, list[Any]]) -> None:
-        import numpy as np
-
-        self.values |= {
-            name: np.asarray([math.nan if v is None else v for v in values], dtype=float)
-            for name, values in found.items()
-        }
-
-
-class Metrics:
-    """The metrics of a run, loaded once. `encoder` is BERTScore's model, None to leave it out."""
-
-    def __init__(self, encoder: str | None) -> None:
-        from eval.metrics import text as metrics
-
-        self.rouge = metrics.Rouge()
-        self.bleu = metrics.Bleu()
-        self.f1 = metrics.TokenF1()
-        self.readability = metrics.Readability()
-        self.bert = metrics.BertScore(encoder) if encoder else None
-
-    def described(self) -> dict[str, str]:
-        """What makes the figures comparable: versions, signatures, hashes."""
-        facts = {"rouge": f"rouge-score {version('rouge-score')}, stemmed, F-measure", "bleu": self.bleu.signature}
-        if self.bert is not None:
-            facts["bertscore"] = self.bert.hash
-        return facts
 
 
 def score(
@@ -200,7 +151,7 @@ def _portable(name: str) -> str:
 
 
 def _adapter(adapter: str | None) -> dict[str, Any] | None:
-    from eval.generation.predict import adapter_digest
+    from eval.generation.identity import adapter_digest
     from finetune.store import MANIFEST, read_manifest
     from rag.generators.loading import adapter_folder
 

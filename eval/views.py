@@ -11,7 +11,7 @@ from eval.generation.predict import CLOSED, Prediction, Regime, Run
 from eval.metrics.bootstrap import Topics
 
 if TYPE_CHECKING:
-    from eval.score import Scored
+    from eval.metrics.scored import Scored
 
 EXAMPLES = 3
 """Of the best, the worst, and those drawn at random, each."""

@@ -23,8 +23,8 @@ from configs.schema import Profile
 from finetune import data
 from index.sources import Corpus
 from index.splits import Split, Splits, caveat, make
-from rag.retrieval import Hit, Retrieval
-from rag.retriever import HybridRetriever
+from rag.retrieval.hits import Hit, Retrieval
+from rag.retrieval.hybrid import HybridRetriever
 from rag.versions import PROMPT_VERSION
 
 if TYPE_CHECKING:

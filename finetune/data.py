@@ -21,7 +21,7 @@ from index.corpus import QAPair
 from index.sentences import spans
 from index.splits import Split, Splits, normalise
 from rag import prompt
-from rag.retrieval import Hit, Retrieval
+from rag.retrieval.hits import Hit, Retrieval
 
 if TYPE_CHECKING:
     from rag.generators.template import Template
@@ -39,7 +39,7 @@ CANDIDATES = (12, 60)
 
 
 class RetrieverLike(Protocol):
-    """What finds the passages: `rag.retriever.HybridRetriever` over the train split's index."""
+    """What finds the passages: `rag.retrieval.hybrid.HybridRetriever` over the train split's index."""
 
     def retrieve(self, question: str, k: int | None = None) -> Retrieval: ...
     def passages_of(self, pair: QAPair) -> list[Hit]: ...

@@ -1,4 +1,4 @@
-"""A plain search of an opened index: dense and lexical ranks fused. `rag/retriever.py` has the full retriever."""
+"""A plain search of an opened index: dense and lexical ranks fused. The full retriever is in `rag/retrieval/`."""
 
 from __future__ import annotations
 

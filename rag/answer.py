@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from configs.schema import Mode
-from rag.references import without_marks
+from rag.attribution.references import without_marks
 
 Status = Literal["answered", "abstained", "emergency"]
 
@@ -15,7 +15,7 @@ DISCLAIMER = (
     "This is information from the sources shown, not medical advice. Ask a health professional about your own case."
 )
 WHETHER_OR_NOT = "If it could be an emergency, call your local emergency number now."
-"""Said with every abstention: the guard misses some emergencies, and a question not answered is no sign of safety."""
+"""Said with every abstention: some emergencies are missed, and a question not answered is no sign of safety."""
 DEMONSTRATION = "Demonstration text, not from NIH."
 
 

@@ -1,4 +1,4 @@
-"""Question to `Answer`: guard, retrieve, prompt, generate, attribute.
+"""Question to `Answer`: look for an emergency, retrieve, prompt, generate, attribute.
 
     pipeline = Pipeline.open(profile, folder, models)
     answer = pipeline.invoke("What are the symptoms of gout?", mode="extractive")
@@ -16,31 +16,31 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from configs.errors import UserError
-from configs.schema import Answering, Generator, Mode, Profile
+from configs.schema import Answering, Mode, Profile
 from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
-from rag import prompt, quote
-from rag.alarm import Alarm
+from rag import prompt
 from rag.answer import Answer, Sentence, Source, Timings
-from rag.attribution import attribute, unmarked
-from rag.doses import withhold
-from rag.guard import red_flag, unsourced_doses
-from rag.names import names_it
+from rag.attribution import quotes
+from rag.attribution.attribute import attribute
+from rag.attribution.doses import unsourced_doses, withhold
+from rag.attribution.draft import unmarked
+from rag.attribution.references import without_marks
+from rag.emergency.classifier import EmergencyClassifier
+from rag.emergency.phrases import red_flag
+from rag.generators.base import Generator, create
 from rag.prompt import ABSTENTION
-from rag.question import short
-from rag.references import without_marks
-from rag.retrieval import Hit, Retrieval
-from rag.retriever import HybridRetriever
-
-if TYPE_CHECKING:
-    from rag.generators.transformers import TransformersChat
+from rag.retrieval.hits import Hit, Retrieval
+from rag.retrieval.hybrid import HybridRetriever
+from rag.retrieval.names import names_it
+from rag.retrieval.question import short
 
 MAX_QUESTION_CHARACTERS = 200_000
 QUOTED_WORDS = 120
@@ -67,8 +67,8 @@ class Pipeline(Runnable[str, Answer]):
         self.index = index
         self.retriever = retriever
         self.models = models
-        self.alarm = Alarm.load()
-        self._generator: TransformersChat | None = None
+        self.emergency_classifier = EmergencyClassifier.load()
+        self._generator: Generator | None = None
         self._loading = threading.Lock()
         # A plain lock: a stream that its reader abandons may be closed, and so released, by another thread.
         self._turn = threading.Lock()
@@ -93,17 +93,15 @@ class Pipeline(Runnable[str, Answer]):
         return ("finetuned+rag", "finetuned", *plain) if self.profile.generator.adapter else plain
 
     @property
-    def generator(self) -> TransformersChat:
+    def generator(self) -> Generator:
         """The generator, loaded once."""
         with self._loading:
             if self._generator is None:
-                from rag.generators.transformers import TransformersChat
-
-                self._generator = TransformersChat.load(self.profile.generator, self.models)
+                self._generator = create(self.profile.generator, self.models)
             return self._generator
 
-    def use(self, generator: Any) -> None:
-        """Take `generator` in place of the profile's own; it needs `count_tokens` and `stream`."""
+    def use(self, generator: Generator) -> None:
+        """Take `generator` in place of the profile's own."""
         with self._loading:
             self._generator = generator
 
@@ -256,7 +254,7 @@ class _Run:
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> Iterator[Answer]:
-        notice = red_flag(self.question) or self.pipeline.alarm(self.question, self.pipeline.retriever)
+        notice = red_flag(self.question) or self.pipeline.emergency_classifier(self.question, self.pipeline.retriever)
         if notice:
             self._update(status="emergency", notice=notice)
             yield self.answer
@@ -294,7 +292,7 @@ class _Run:
 
     def _generated(self, messages: Sequence[BaseMessage], sources: tuple[Source, ...]) -> Iterator[Answer]:
         generator = self.pipeline.generator
-        section: Generator = self.pipeline.profile.generator
+        section = self.pipeline.profile.generator
         tuned = self.mode.startswith("finetuned")
         self._update(model=section.model, adapter=section.adapter if tuned and section.adapter else "")
         given = {
@@ -331,7 +329,7 @@ class _Run:
             self._update(fallback=True)
             yield self._quote(sources)
             return
-        yield self._finish(draft="", sources=quote.highlights(self.answer.sentences, sources))
+        yield self._finish(draft="", sources=quotes.highlights(self.answer.sentences, sources))
 
     def _supported_share(self) -> float:
         """Share of the answer's words that stand in supported sentences; -1 where there is none at all."""
@@ -344,10 +342,10 @@ class _Run:
         self._update(sentences=sentences, draft="")
 
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
-        sentences: tuple[Sentence, ...] = tuple(quote.extract(self.question, sources, max_words=QUOTED_WORDS))
+        sentences: tuple[Sentence, ...] = tuple(quotes.extract(self.question, sources, max_words=QUOTED_WORDS))
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
-        return self._finish(sentences=sentences, sources=quote.highlights(sentences, sources), draft="")
+        return self._finish(sentences=sentences, sources=quotes.highlights(sentences, sources), draft="")
 
     def _pages(self, hits: Sequence[Hit]) -> tuple[Source, ...]:
         """Under an emergency notice nothing is quoted: the pages that the question names, by name and address."""

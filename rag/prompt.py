@@ -16,8 +16,8 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from configs.schema import Prompt as Settings
 from index.sentences import spans
-from rag.names import other_name
-from rag.retrieval import Hit
+from rag.retrieval.hits import Hit
+from rag.retrieval.names import other_name
 
 ABSTENTION = "The sources do not cover this question."
 SYSTEM = f"You answer health questions from numbered sources. If the sources do not answer it, write: {ABSTENTION}"
@@ -143,7 +143,7 @@ def _shorten(text: str, question: str, fits: Callable[[str], bool]) -> str:
     """The sentences of `text` most like `question`, as many as fit, in their order; empty if none does."""
     places = spans(text)
     asked = _words(question)
-    # Equal likeness goes to the earlier sentence: pages say what matters first.
+    # Equal similarity goes to the earlier sentence: pages say what matters first.
     ranked = sorted(range(len(places)), key=lambda i: (-len(asked & _words(text[slice(*places[i])])), i))
     kept: list[int] = []
     misses = 0

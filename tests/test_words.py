@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 
 from app import chat, render
-from rag import alarm
 from rag.__main__ import render as terminal
 from rag.answer import WHETHER_OR_NOT
+from rag.emergency import classifier
 from tests.app import fakes
 
 ROOT = Path(__file__).parents[1]
 README = ROOT.joinpath("README.md").read_text("utf-8")
-FLAGS = tomllib.loads(ROOT.joinpath("rag", "redflags.toml").read_text("utf-8"))["flags"]
+FLAGS = tomllib.loads(ROOT.joinpath("rag", "emergency", "phrases.toml").read_text("utf-8"))["flags"]
 SEEN = {
     "README": README,
     "card": ROOT.joinpath("finetune", "adapters", "embedded", "README.md").read_text("utf-8"),
     "report": ROOT.joinpath("docs", "report", "report.md").read_text("utf-8"),
-    "alarm": alarm.NOTICE,
+    "emergency classifier": classifier.NOTICE,
     "page": chat.masthead(()) + chat.welcome(chat.EXAMPLES) + chat.footer(()),
     **{
         name: render.body(answer, "t1", live=False)

@@ -22,7 +22,7 @@ from configs import entry
 
 if TYPE_CHECKING:
     from configs.schema import Profile
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
 
 def run(profile: Profile, index_folder: Path, data: Path | None, medquad: Path | None = None) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def run(profile: Profile, index_folder: Path, data: Path | None, medquad: Path |
     from eval.metrics.shares import milliseconds, share
     from index.embedder import Embedder
     from index.store import Index
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
     index = Index.open(index_folder)
     retriever = HybridRetriever.create(index, Embedder(profile.embedder), profile.retriever)

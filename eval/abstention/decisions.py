@@ -23,13 +23,13 @@ from configs.errors import UserError
 from configs.schema import Answering, Profile
 from rag.pipeline import heeded
 from rag.prompt import ABSTENTION
-from rag.question import parts, short
+from rag.retrieval.question import parts, short
 
 if TYPE_CHECKING:
     from index.splits import Split, Splits
     from rag.generators.transformers import TransformersChat
     from rag.pipeline import Pipeline
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
 SURE = ("own", "reworded", "alexa")
 """Kinds of question whose answer is known to be in the corpus."""
@@ -63,9 +63,10 @@ class Decision:
 
 def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, say: Say) -> list[Decision]:
     """The decisions on (kind, question) pairs, as the chat's own model takes them, greedy."""
+    from eval.generation.batched import local
     from rag import prompt
 
-    chat = pipeline.generator
+    chat = local(pipeline.generator)
     step = f"deciding, {'indexed' if covered else 'withheld'}"
     found = []
     for done, (kind, question) in enumerate(asked):
@@ -100,6 +101,7 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
     shuffled, and where retrieval misses the right passage it is put in last. Prompts of 224 to 448 tokens.
     """
     from configs.recipes import Data
+    from eval.generation.batched import local
     from eval.metrics.shares import share
     from finetune import corpus as corpora
     from finetune import data as examples
@@ -110,7 +112,7 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
     manifest = pipeline.index.manifest
     corpus = Corpus(list(pipeline.index.pairs), manifest.corpus_digest, manifest.corpus_name, ReadReport())
     retriever = corpora.retriever_over(profile, corpus, splits, split, corpora.Work(data), say)
-    chat = pipeline.generator
+    chat = local(pipeline.generator)
     found: dict[str, Any] = {}
     for kind in ("grounded", "uncovered"):
         shares = {"closed": 0.0, "grounded": 0.0, "uncovered": 0.0, kind: 1.0}
@@ -136,15 +138,16 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
 
 def _opened(profile: Profile, data: Path) -> tuple[Pipeline, Splits]:
     """The pipeline and the splits that its adapter was trained on."""
-    from eval.generation import predict
+    from eval.datasets.withheld import forced
+    from eval.generation.identity import same_splits
     from index.splits import make
     from rag.pipeline import Pipeline
 
     if not profile.generator.adapter:
         raise UserError("there is no adapter whose decisions could be measured; train one (make finetune)")
-    pipeline = Pipeline.open(predict.forced(profile), data / "index", data / "models")
+    pipeline = Pipeline.open(forced(profile), data / "index", data / "models")
     splits = make(pipeline.index.pairs, pipeline.index.manifest.corpus_digest)
-    predict.same_splits(profile.generator.adapter, splits)
+    same_splits(profile.generator.adapter, splits)
     return pipeline, splits
 
 
@@ -156,11 +159,12 @@ def measure(profile: Profile, data: Path, split: Split, n: int, judged: Path | N
     """
     from eval.datasets import own as topics
     from eval.datasets.consumers import consumers, uncovered
-    from eval.generation import predict
+    from eval.datasets.withheld import withheld as without
+    from eval.generation.predict import chosen
 
     pipeline, splits = _opened(profile, data)
     index = pipeline.index
-    rows = predict.chosen(index.pairs, splits, split, n, 0)
+    rows = chosen(index.pairs, splits, split, n, 0)
     if not rows:
         raise UserError(f"the {split} split has no questions; index a larger corpus")
     asked = [("own", index.pairs[row].question) for row in rows]
@@ -174,7 +178,7 @@ def measure(profile: Profile, data: Path, split: Split, n: int, judged: Path | N
         people += [("sentence", text) for text in sentences(pipeline.retriever, messages)[:n]]
     found = decide(pipeline, asked + people, True, say)
     part = "test" if split == "test" else "calibration"
-    withheld = predict.withheld(profile, pipeline, splits, split, data, say)
+    withheld = without(profile, pipeline, splits, split, data, say)
     withheld.use(pipeline.generator)
     found += decide(withheld, asked, False, say)
     return found + decide(pipeline, [("never covered", question) for question, _ in uncovered(part)], False, say)

@@ -5,7 +5,7 @@
 Every case is one sentence of a page, changed or not, and three to five passages as sources. For each kind
 of change: the share shown as supported, the share shown in a source's own words (a quotation is never
 false), the share supported in the draft's words, and where the page is among the sources, how often it
-is the one cited. `facts only` repeats it with snapping off, so that the checks of facts stand alone.
+is the one cited. `facts only` repeats it with quoting off, so that the checks of facts stand alone.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from eval.checker.altered import FALSE_KINDS, TRUE_KINDS, cases, passages, sourc
 from index.corpus import QAPair
 from index.sources import load_corpus
 from rag.answer import Source
-from rag.attribution import attribute
-from rag.references import without_marks
+from rag.attribution.attribute import attribute
+from rag.attribution.references import without_marks
 
 
 def measure(made: Sequence[tuple[str, str, str, list[Source]]], settings: Answering) -> dict[str, dict[str, float]]:
@@ -50,7 +50,7 @@ def measure(made: Sequence[tuple[str, str, str, list[Source]]], settings: Answer
 
 def milliseconds(pairs: Sequence[QAPair], seed: int, rounds: int = 50) -> dict[str, float]:
     """Median and 95th percentile of attributing about 100 words against five passages, none seen before."""
-    from rag.support import read
+    from rag.attribution.support import read
 
     rng = random.Random(seed)
     pages = [pair for pair in pairs if len(pair.answer.split()) > 120]
@@ -78,7 +78,7 @@ def run(corpus_path: str | Path, n: int = 400, seed: int = 0) -> dict[str, Any]:
         "seed": seed,
         "settings": settings.model_dump(),
         "kinds": measure(made, settings),
-        "facts_only": measure(made, settings.model_copy(update={"snap_above": 1.0})),
+        "facts_only": measure(made, settings.model_copy(update={"quote_threshold": 1.0})),
         "speed": milliseconds(pairs, seed),
     }
 

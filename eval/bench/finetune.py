@@ -108,7 +108,7 @@ def _rows(profile: Profile, folder: Path, template: Any, recipe: Any, count: int
     from index.embedder import Embedder
     from index.splits import make
     from index.store import Index
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
     index = Index.open(folder)
     retriever = PassagesOfPairs(HybridRetriever.create(index, Embedder(profile.embedder), profile.retriever))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TOKENS = 128
 CHECKED = 6
-"""Prompts on which guessing is compared with decoding a token at a time on the same weights."""
+"""Prompts on which speculative decoding is compared with decoding a token at a time on the same weights."""
 
 
 def prompts(profile: Profile, folder: Path, n: int, seed: int = 0) -> list[list[BaseMessage]]:
@@ -69,7 +69,7 @@ def run(profile: Profile, messages: Sequence[list[BaseMessage]], n: int) -> dict
         ours.append(_ours(chat, one, TOKENS))
         natural.append(_ours(chat, one, TOKENS, forced=False))
         if number < CHECKED:
-            same.append(_ours(chat, one, TOKENS, guess=False)["ids"] == ours[-1]["ids"])
+            same.append(_ours(chat, one, TOKENS, speculate=False)["ids"] == ours[-1]["ids"])
         print(f"  {number + 1} of {len(chosen)}", file=sys.stderr, flush=True)
     total = [sum(item["whole"] for item in way) for way in (reference, ours)]
     return {
@@ -85,25 +85,25 @@ def run(profile: Profile, messages: Sequence[list[BaseMessage]], n: int) -> dict
         "times_faster_than_plain": round(total[0] / total[1], 2),
         "tokens_a_second": round(TOKENS * len(chosen) / total[1], 1),
         "tokens_a_step": round(TOKENS * len(chosen) / sum(item["steps"] + 1 for item in ours), 2),
-        "guesses_kept": _share(ours),
-        "same_tokens_without_guessing": round(sum(same) / len(same), 3),
+        "draft_tokens_accepted": _share(ours),
+        "same_tokens_without_drafting": round(sum(same) / len(same), 3),
         "same_tokens_as_plain": round(
             sum(a["ids"] == b["ids"] for a, b in zip(reference, ours, strict=True)) / len(chosen), 3
         ),
         "natural": {
             "whole": milliseconds([item["whole"] for item in natural]),
             "new_tokens_mean": round(statistics.fmean(len(item["ids"]) for item in natural)),
-            "guesses_kept": _share(natural),
+            "draft_tokens_accepted": _share(natural),
         },
     }
 
 
 def _share(runs: Sequence[dict[str, Any]]) -> float:
-    return round(sum(item["kept"] for item in runs) / max(1, sum(item["guessed"] for item in runs)), 3)
+    return round(sum(item["accepted"] for item in runs) / max(1, sum(item["drafted"] for item in runs)), 3)
 
 
 def _ours(
-    chat: TransformersChat, messages: list[BaseMessage], tokens: int, forced: bool = True, guess: bool = True
+    chat: TransformersChat, messages: list[BaseMessage], tokens: int, forced: bool = True, speculate: bool = True
 ) -> dict[str, Any]:
     from rag.generators.decoding import Counts, Sampling
 
@@ -118,7 +118,7 @@ def _ours(
         sampling=Sampling(min_new_tokens=tokens if forced else 0),
         adapter=True,
         counts=counts,
-        lookup=None if guess else 0,
+        lookup=None if speculate else 0,
     ):
         first = first or time.perf_counter() - begun
         made += step

@@ -24,7 +24,7 @@ from configs.errors import run as run_entry
 if TYPE_CHECKING:
     from configs.schema import Profile
     from eval.datasets.own import Asked
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
 COUNT = 1000
 K = 5
@@ -36,7 +36,7 @@ def run(profile: Profile, index_folder: Path, data: Path | None = None, count: i
     from index.embedder import Embedder
     from index.splits import caveat
     from index.store import Index
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
     index = Index.open(index_folder)
     embedder = Embedder(profile.embedder)

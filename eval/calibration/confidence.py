@@ -19,8 +19,8 @@ from configs import entry
 
 if TYPE_CHECKING:
     from index.corpus import QAPair
-    from rag.confidence import Features
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.confidence import Features
+    from rag.retrieval.hybrid import HybridRetriever
 
 PER_SET = 250
 ANSWERED_UNCOVERED = 0.05
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mediqa", type=Path, required=True, help="folder of the MEDIQA-2019 files")
     parser.add_argument("--liveqa", type=Path, required=True, help="folder of LiveQA-Med, whose questions are left out")
     parser.add_argument("--index", type=Path, help="the index of the whole of MedQuAD (default: data/index)")
-    parser.add_argument("--out", type=Path, help="where the model is written (default: rag/confidence.json)")
+    parser.add_argument("--out", type=Path, help="where the model is written (default: rag/retrieval/confidence.json)")
     entry.add_arguments(parser)
 
 
@@ -85,7 +85,7 @@ def calibrate(found: list[Case], features: list[Features]) -> tuple[tuple[float,
     """Weights, bias and shares answered a set. The bias puts the operating point at a confidence of 0.5."""
     import numpy as np
 
-    from rag.confidence import fit
+    from rag.retrieval.confidence import fit
 
     weights, bias = fit(features, [case.covered for case in found])
     raw = np.array([item.vector() for item in features]) @ np.array(weights) + bias
@@ -103,8 +103,8 @@ def main(args: argparse.Namespace) -> int:
     profile = entry.load_for(args)
     from index.embedder import Embedder
     from index.store import Index
-    from rag.confidence import SHIPPED, Confidence, provenance
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.confidence import SHIPPED, Confidence, provenance
+    from rag.retrieval.hybrid import HybridRetriever
 
     index = Index.open(args.index or entry.index_folder())
     embedder = Embedder(profile.embedder)

@@ -1,8 +1,8 @@
-"""Fit the second look for emergencies, `rag/alarm.json`: `python -m eval calibrate emergency`.
+"""Fit the emergency classifier, `rag/emergency/classifier.json`: `python -m eval calibrate emergency`.
 
 Fitted on the labelled messages that the phrases were written with, on the calibration half of the uncovered
 questions and on a sample of the corpus' own questions; held-out messages and the test half are only reported on.
-The threshold is the lowest whose cross-validated alarms on uncovered questions stay at MAX_FALSE_ALARMS.
+The threshold is the lowest whose cross-validated false positives on uncovered questions stay at MAX_FALSE_POSITIVES.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SAMPLE = 1500
 """The corpus' questions taken as no emergencies; each weighs a tenth of a labelled message."""
 STRENGTH = 10.0
 """scikit-learn's C; 1, 10 and 100 were compared by cross-validation (docs/log.md)."""
-MAX_FALSE_ALARMS = 0.025
+MAX_FALSE_POSITIVES = 0.025
 FOLDS = 10
 
 
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     """Fit, report and write."""
     from index.embedder import Embedder
     from index.store import Index
-    from rag.alarm import SHIPPED
+    from rag.emergency.classifier import SHIPPED
 
     profile = entry.load_for(args)
     embedder = Embedder(profile.embedder)
@@ -55,7 +55,7 @@ def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
 
-    from rag.guard import red_flag
+    from rag.emergency.phrases import red_flag
 
     labelled = _rows("emergencies.jsonl")
     held_out = [row for row in labelled if row["part"] == "held-out"]
@@ -74,16 +74,16 @@ def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str
         part = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x[train], y[train], sample_weight=weight[train])
         folded[test] = part.predict_proba(x[test])[:, 1]
     on_uncovered = folded[len(known) : len(known) + int(calibration.sum())]
-    threshold = next(t for t in np.arange(0.3, 0.96, 0.05) if (on_uncovered > t).mean() <= MAX_FALSE_ALARMS)
+    threshold = next(t for t in np.arange(0.3, 0.96, 0.05) if (on_uncovered > t).mean() <= MAX_FALSE_POSITIVES)
 
     model = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x, y, sample_weight=weight)
 
-    def alarms(vectors: np.ndarray) -> np.ndarray:
+    def flagged(vectors: np.ndarray) -> np.ndarray:
         return model.predict_proba(vectors)[:, 1] > threshold
 
     phrases = np.array([red_flag(row["message"]) is not None for row in held_out])
     truth = np.array([bool(row["category"]) for row in held_out])
-    either = phrases | alarms(embedder.encode([row["message"] for row in held_out]))
+    either = phrases | flagged(embedder.encode([row["message"] for row in held_out]))
     report = {
         "labelled": len(labelled),
         "threshold": round(float(threshold), 2),
@@ -93,8 +93,8 @@ def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str
         "held_out_recall_phrases": round(float(phrases[truth].mean()), 3),
         "held_out_recall_both": round(float(either[truth].mean()), 3),
         "held_out_precision_both": round(float(truth[either].mean()), 3),
-        "false_alarms_corpus_questions": round(float(alarms(unseen).mean()), 4),
-        "false_alarms_uncovered_test": round(float(alarms(other[~calibration]).mean()), 4),
+        "false_alarms_corpus_questions": round(float(flagged(unseen).mean()), 4),
+        "false_alarms_uncovered_test": round(float(flagged(other[~calibration]).mean()), 4),
     }
     weights = [float(f"{value:.5g}") for value in model.coef_[0]]
     return {"weights": weights, "bias": float(model.intercept_[0]), "threshold": float(threshold)}, report

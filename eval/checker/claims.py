@@ -1,8 +1,8 @@
 """What a citation checker measures of a claim and a premise: how much of the claim the premise says, and what differs.
 
 The claim is laid along the stretch of the premise that is most like it, word by word; what remains are words that
-came, went or took another's place. Shares nothing with the code that makes the citations (`rag/attribution.py`), or
-the judge would repeat the judged one's mistakes. `python -m eval.checker.checker` fits and reports it.
+came, went or took another's place. Shares nothing with the code that makes the citations (`rag/attribution/`), or
+the judge would repeat the judged one's mistakes. `python -m eval citations` reports it.
 """
 
 from __future__ import annotations

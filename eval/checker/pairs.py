@@ -3,7 +3,7 @@
 Supported: a sentence with its own passage, as it is, reworded (lightly or freely), shortened, reordered, with its voice
 changed, or joined to the next; a list item; two sentences of two sources. Unsupported: the same with another passage,
 with one of its two sources, or with one fact altered; the alterations of numbers, names, negations and opposite words
-are those of `eval/checker/altered.py`. `python -m eval.checker.checker` uses them.
+are those of `eval/checker/altered.py`. `python -m eval citations` uses them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FALSE_KINDS = {
 HELD_OUT = ("freely reworded", "voice changed", "roles exchanged", "clauses reordered")
 """Kinds that are reported only: what the checker does with changes that it was never shown."""
 SAME = 90.0
-"""Likeness in percent (of the best part of the premise) past which another passage holds the sentence after all."""
+"""Similarity in percent (of the best part of the premise) past which another passage holds the sentence after all."""
 ITEMS = 1
 """List items taken of a page."""
 

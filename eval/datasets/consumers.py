@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from configs.errors import UserError
 
 if TYPE_CHECKING:
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
 QUESTIONS = Path(__file__).parent / "questions"
 

@@ -22,6 +22,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
 from configs.errors import UserError
+from rag.generators.base import Generator
 from rag.generators.transformers import TransformersChat
 
 T = TypeVar("T")
@@ -39,13 +40,21 @@ class Draft:
     """Since the draft that was finished before it: over a run these add up to the time of generation."""
 
 
+def local(generator: Generator) -> TransformersChat:
+    """A generator whose model can be asked for more than text. Raises UserError for one of another backend."""
+    if not isinstance(generator, TransformersChat):
+        raise UserError("the evaluation reads the model itself: use --set generator.backend=transformers")
+    return generator
+
+
 class Batched:
     """Stands where the pipeline has its generator. Drafts go to `cache`, a JSONL file, as soon as they are made."""
 
     def __init__(
-        self, chat: TransformersChat, cache: Path | None = None, identity: str = "", rows: int | None = None
+        self, generator: Generator, cache: Path | None = None, identity: str = "", rows: int | None = None
     ) -> None:
-        """Raises UserError for a generator with a repetition penalty, which `eval/generation/rows.py` does not know."""
+        """Raises UserError as `local`, and for a repetition penalty, which `rows.py` does not know."""
+        chat = local(generator)
         if chat.section.repetition_penalty != 1:
             raise UserError(
                 f"generator.repetition_penalty is {chat.section.repetition_penalty:g}: the evaluation decodes greedily "

@@ -18,14 +18,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from configs.errors import UserError
 from configs.schema import Mode, Profile
+from eval.datasets.withheld import forced, withheld
+from eval.generation.identity import generator_identity, same_splits
 from rag.answer import Answer, Sentence, cited
-from rag.versions import GENERATION_VERSION, versions
+from rag.versions import versions
 
 if TYPE_CHECKING:
     from eval.generation.batched import Batched
@@ -38,11 +39,6 @@ MODES: tuple[Mode, ...] = ("base", "finetuned", "finetuned+rag", "base+rag", "ex
 REGIMES: tuple[Regime, ...] = ("indexed", "withheld")
 CLOSED: tuple[Mode, ...] = ("base", "finetuned")
 """Modes that see no source: the regime is nothing to them."""
-FIRST_GENERATION = (
-    "25829891365875a00d6e6a679743a113c788a6e958843562d0cfb4b14fb9ced4",
-    "d5d75d5d10d64276ece812662061380a556b8f4e460931db61a648cba0c35077",
-)
-"""What drafts of generation version 1 are kept under: digests of the code that made the first of them."""
 REFERENCE_TOKENS = 256
 """Of a reference's tokens so many count for its perplexity."""
 Say = Callable[[str, int, int], None]
@@ -311,116 +307,11 @@ class Run:
         return found
 
 
-def withheld(profile: Profile, whole: Pipeline, splits: Splits, split: str, data: Path, say: Say) -> Pipeline:
-    """A pipeline over an index without any passage of the split's topics; built where it is not there yet."""
-    from index import build
-    from index.readers.report import ReadReport
-    from index.sources import Corpus
-    from rag.pipeline import Pipeline
-
-    index = whole.index
-    # The splits' hash knows pairs by name; a corrected answer is another corpus with the same splits.
-    both = hashlib.sha256(f"{splits.hash} {index.manifest.corpus_digest}".encode()).hexdigest()
-    folder = data / "eval" / f"index-withheld-{both[:12]}{'' if split == 'test' else f'-{split}'}"
-    config = build.config_hash(profile.passages, profile.embedder, profile.index)
-    digest = f"{both} without {split} topics"
-    if not build.is_current(folder, digest, config):
-        pairs = index.pairs
-        out = {splits.topic_of[pairs[row].id] for row in splits.rows(pairs, split)}  # type: ignore[arg-type]
-        kept = [pair for pair in pairs if splits.topic_of[pair.id] not in out]
-        corpus = Corpus(kept, digest, f"{index.manifest.corpus_name}, no {split} topic", ReadReport())
-        build.build(
-            corpus,
-            folder,
-            profile.passages,
-            whole.retriever.embedder,
-            profile.index,
-            config=config,
-            embeddings=data / "cache" / "embeddings",
-            report=say,
-        )
-    return Pipeline.open(forced(profile), folder, data / "models")
-
-
-def generator_identity(profile: Profile, models: Path) -> str:
-    """What decides a greedy draft besides its prompt: both models, settings, arithmetic, libraries, GENERATION_VERSION.
-
-    `models` is the folder of unpacked weights. Reads every file of both models. Raises UserError where one is missing.
-    """
-    import torch
-
-    from rag.generators.loading import adapter_folder, locate
-
-    section = profile.generator
-    settings = section.model_dump(exclude={"adapter"})
-    if settings.get("backend") == "transformers":
-        del settings["backend"]  # the only one there was when the first drafts were made
-    cuda = torch.cuda.is_available()
-    place = Path(locate(section, models))
-    parts = {
-        "settings": settings,
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
-        # On a CPU `int8` and `auto` are kept as what the processor multiplies best.
-        "bf16": not cuda and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
-        "base": _content(place) if place.is_dir() else str(place),
-        "adapter": _content(adapter_folder(section.adapter)) if section.adapter else "",
-        "libraries": {name: version(name) for name in ("torch", "transformers", "peft")},
-        "code": FIRST_GENERATION if GENERATION_VERSION == 1 else GENERATION_VERSION,
-    }
-    return json.dumps(parts, sort_keys=True)
-
-
-def _content(folder: Path) -> str:
-    """SHA-256 over the files from which a model, adapter or tokenizer is loaded: not its card, manifest or plots."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        own = path.suffix in {".safetensors", ".bin", ".gguf", ".model", ".jinja", ".txt"} or (
-            path.suffix == ".json" and path.name != "manifest.json"
-        )
-        if own and path.is_file():
-            with path.open("rb") as stream:
-                digest.update(f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
-
-
 def adapter_off(model: Any, off: bool) -> Any:
     """A context without the adapter where `off` and where there is one."""
     from contextlib import nullcontext
 
     return model.disable_adapter() if off and hasattr(model, "disable_adapter") else nullcontext()
-
-
-def forced(profile: Profile) -> Profile:
-    """The profile with retrieval's threshold at 0: what is answered is told apart afterwards."""
-    return profile.model_copy(update={"retriever": profile.retriever.model_copy(update={"abstain_below": 0.0})})
-
-
-def same_splits(adapter: str | None, splits: Splits) -> None:
-    """Raise UserError for an adapter that was trained on other splits: it may have learnt what is asked."""
-    from finetune.store import MANIFEST, read_manifest
-    from rag.generators.loading import adapter_folder
-
-    if not adapter or not (adapter_folder(adapter) / MANIFEST).exists():
-        return
-    known = read_manifest(adapter_folder(adapter))
-    others = [part["splits"] for part in (known, *known.get("continues", [])) if part["splits"] != splits.hash]
-    if others:
-        again = 'make finetune ARGS="--by row"' if splits.by == "row" else "make finetune"
-        raise UserError(
-            f"{adapter}: trained on other splits ({others[0][:12]}) than those asked from ({splits.hash[:12]}, by "
-            f"{splits.by}); what it is asked may have been learnt: train one on this corpus and these splits "
-            f"({again}), or leave it out (--modes base,base+rag,extractive)"
-        )
-
-
-def adapter_digest(folder: Path) -> str:
-    """SHA-256 of an adapter's weights. Raises UserError where they are missing."""
-    path = folder / "adapter_model.safetensors"
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; train the adapter again (make finetune)") from None
 
 
 def _write(path: Path, text: str) -> None:

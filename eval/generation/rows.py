@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from rag.generators.decoding import guess
+from rag.generators.decoding import draft_tokens as guess
 
 NAME = "medcite_rows"
 LOOKUP = 12

@@ -4,7 +4,7 @@
 
 Recall, of a sentence: its cited sources, joined, support it. Precision, of a citation: the source supports the
 sentence alone, or the others do not without it; 0 where the sentence's recall is 0. And which numbers of an answer
-stand in none of the sources cited for them. `python -m eval.checker.checker` says how far the checker can be trusted.
+stand in none of the sources cited for them. `python -m eval citations` says how far the checker can be trusted.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.report import plots, wording
-from eval.report.blocks import Block, Cell, Entry, Examples, Heading, Row, Section, Table, Text, table
+from eval.report.blocks import Block, Cell, Examples, Heading, Row, Section, Table, Text, table
 from eval.report.figures import (
     MAIN,
     METRICS,
@@ -15,7 +15,6 @@ from eval.report.figures import (
     THREE,
     cell,
     entries,
-    interval,
     labels,
     modes_of,
     number,
@@ -24,6 +23,8 @@ from eval.report.figures import (
     row_of,
     sees_sources,
 )
+from eval.report.parts import MEASURES, absent, difference, facts, plain
+from eval.report.ranking import retrieval
 
 PUBLISHED = Path(__file__).with_name("published.toml")
 OVERLAP = ("rouge1", "rouge2", "rougeL", "bleu", "bertscore")
@@ -34,10 +35,6 @@ CITED = (
 )  # fmt: skip
 READING = ("flesch_kincaid", "smog", "length_ratio", "perplexity")
 MACHINE = {"cpu": "Processor", "cores": "Cores", "cuda": "GPU"}
-MEASURES = {
-    "map": "MAP", "mrr": "MRR", "p@1": "P@1", "ndcg@10": "nDCG@10", "grade@1": "Mean grade at 1",
-    "mean_grade@1": "Mean grade at 1",
-}  # fmt: skip
 
 
 def title(results: dict[str, Any]) -> str:
@@ -57,7 +54,7 @@ def sections(results: dict[str, Any]) -> list[Section]:
         Section("plots", "Plots", _plots(results)),
         Section("controls", "Controls and differences", _controls(results)),
         Section("citations", "Can the citations be trusted?", _citations(results)),
-        Section("retrieval", "Finding the right answer", _retrieval(results)),
+        Section("retrieval", "Finding the right answer", retrieval(results)),
         Section("slices", "By kind of question", _slices(results)),
         Section("examples", "Answers side by side", _examples(results)),
         Section("cost", "Readability and cost", _cost(results)),
@@ -100,7 +97,7 @@ def _first(results: dict[str, Any]) -> list[Block]:
 
 def _plots(results: dict[str, Any]) -> list[Block]:
     found = [plots.modes(results), plots.risk_coverage(results), plots.latency(results)]
-    return [plot for plot in found if plot and plot.panels] or [_absent("Nothing to plot")]
+    return [plot for plot in found if plot and plot.panels] or [absent("Nothing to plot")]
 
 
 def _controls(results: dict[str, Any]) -> list[Block]:
@@ -124,7 +121,7 @@ def _controls(results: dict[str, Any]) -> list[Block]:
             _difference_table(results, differences),
         ]
     else:
-        blocks.append(_absent("No differences"))
+        blocks.append(absent("No differences"))
     blocks.append(Heading("Made to answer"))
     if results.get("forced"):
         blocks += [
@@ -139,7 +136,7 @@ def _controls(results: dict[str, Any]) -> list[Block]:
             ),
         ]
     else:
-        blocks.append(_absent("No run in which every question was answered"))
+        blocks.append(absent("No run in which every question was answered"))
     blocks += [
         Heading("Further overlap figures"),
         by_mode(results, "further", "Further overlap figures, every mode", modes_of(results), FURTHER),
@@ -154,16 +151,9 @@ def _difference_table(results: dict[str, Any], differences: list[dict[str, Any]]
         here = [found for found in differences if found["regime"] == regime]
         for a, b in dict.fromkeys((found["a"], found["b"]) for found in here):
             by_metric = {found["metric"]: found for found in here if (found["a"], found["b"]) == (a, b)}
-            cells = tuple(_difference(by_metric.get(name), METRICS[name][1]) for name in metrics)
+            cells = tuple(difference(by_metric.get(name), METRICS[name][1]) for name in metrics)
             rows.setdefault(regime_name(regime), []).append((f"{a} less {b}", *cells))
     return table("differences", "Differences between modes", ("Modes", *labels(metrics)), rows, "Regime")
-
-
-def _difference(found: dict[str, Any] | None, places: int) -> Entry:
-    if found is None or found.get("value") is None:
-        return NONE
-    remark = "" if found["shown"] else "no difference shown"
-    return Cell(number(found["value"], places, True), interval(found, places, True), remark)
 
 
 def _citations(results: dict[str, Any]) -> list[Block]:
@@ -187,7 +177,7 @@ def _citations(results: dict[str, Any]) -> list[Block]:
             columns = ("Kind of pair", *(key if key == "n" else key.replace("_", " ").capitalize() for key in keys))
             blocks.append(table("kinds", "The checker by kind of labelled pair", columns, listed))
     else:
-        blocks.append(_absent("No calibration of the checker: read the figures below with that in mind"))
+        blocks.append(absent("No calibration of the checker: read the figures below with that in mind"))
     blocks.append(Heading("Citations and abstention"))
     modes = [mode for mode in modes_of(results) if sees_sources(results, mode)]
     said = wording.abstentions(results)
@@ -202,68 +192,10 @@ def _citations(results: dict[str, Any]) -> list[Block]:
     return [*blocks, Text(said)] if said else blocks
 
 
-def _retrieval(results: dict[str, Any]) -> list[Block]:
-    found = results.get("retrieval") or {}
-    blocks: list[Block] = []
-    for number_of, judged in enumerate(found.get("sets") or [], 1):
-        systems = judged.get("systems") or {}
-        name = f"{judged['name']}, {judged['n']:,} questions"
-        blocks += [Heading(judged["name"])]
-        if judged.get("policy"):
-            blocks.append(Text(wording.sentence(str(judged["policy"]))))
-        blocks += _about(judged, "tuned", "deployed")
-        blocks.append(_measures(f"retrieval-{number_of}", name, "System", systems))
-        if judged.get("differences"):
-            blocks.append(_judged_differences(f"retrieval-{number_of}-differences", judged))
-    own = {way: figures for way, figures in (found.get("own") or {}).items() if isinstance(figures, dict)}
-    if own:
-        blocks += [
-            Heading("This corpus's own test questions"),
-            *_about(found["own"], "deployed", "caveat"),
-            _measures("retrieval-own", "Finding the question's own answer in the whole index", "Question", own),
-        ]
-    return blocks or [_absent("Retrieval was not measured")]
-
-
-def _about(found: dict[str, Any], *keys: str) -> list[Block]:
-    """What a table says of its rows and intervals; results that were made earlier may not say it."""
-    said = [wording.sentence(str(found[key])) for key in keys if found.get(key)]
-    if found.get("intervals_by"):
-        said.append(f"95% intervals by {found['intervals_by']}.")
-    return [Text(" ".join(said))] if said else []
-
-
-def _judged_differences(name: str, judged: dict[str, Any]) -> Table:
-    found = judged["differences"]
-    metrics = list(dict.fromkeys(one["metric"] for one in found))
-    rows: list[Row] = []
-    for a, b in dict.fromkeys((one["a"], one["b"]) for one in found):
-        by_metric = {one["metric"]: one for one in found if (one["a"], one["b"]) == (a, b)}
-        rows.append((f"{a} less {b}", *(_difference(by_metric.get(metric), 3) for metric in metrics)))
-    columns = ("Systems", *(MEASURES.get(metric, metric) for metric in metrics))
-    return table(name, f"{judged['name']}: differences, with 95% intervals", columns, rows)
-
-
-def _measures(name: str, caption: str, first: str, rows: dict[str, dict[str, Any]]) -> Table:
-    keys = list(dict.fromkeys(key for figures in rows.values() for key in figures))
-    listed: list[Row] = [
-        (
-            way,
-            *(
-                plain(figures[key]) if isinstance(figures.get(key), (int, str)) else cell(figures.get(key))
-                for key in keys
-            ),
-        )
-        for way, figures in rows.items()
-    ]
-    names = (MEASURES.get(key, key if key == "n" else key.replace("_", " ").capitalize()) for key in keys)
-    return table(name, caption, (first, *names), listed)
-
-
 def _slices(results: dict[str, Any]) -> list[Block]:
     found = results.get("slices") or []
     if not found:
-        return [_absent("No slices")]
+        return [absent("No slices")]
     blocks: list[Block] = [
         Text("ROUGE-L and its 95% interval; slices with few questions have wide ones. ROUGE-1 is in results.json.")
     ]
@@ -287,7 +219,7 @@ def _slices(results: dict[str, Any]) -> list[Block]:
 
 def _examples(results: dict[str, Any]) -> list[Block]:
     if not results.get("examples"):
-        return [_absent("No examples")]
+        return [absent("No examples")]
     return [
         Text("Best, worst and random questions, picked by a rule and a seed, none by hand."),
         Text(wording.NOT_ADVICE, "note"),
@@ -403,32 +335,3 @@ def _again(results: dict[str, Any]) -> list[Block]:
         ),
         table("again", "What this run was made with", ("", "Value"), rows),
     ]
-
-
-def facts(found: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """The scalars in a dict, those of inner dicts after their key."""
-    said: list[tuple[str, str]] = []
-    for key, value in found.items():
-        name = f"{before}{str(key).replace('_', ' ')}"
-        if isinstance(value, dict):
-            said += facts(value, f"{name}, ")
-        elif isinstance(value, list):
-            said.append((name, ", ".join(plain(item) for item in value)))
-        else:
-            said.append((name, plain(value)))
-    return said
-
-
-def plain(value: Any) -> str:
-    """A scalar as a person reads it."""
-    if value is None:
-        return NONE
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return number(value) if isinstance(value, float) else str(value)
-
-
-def _absent(what: str) -> Text:
-    return Text(f"{what} in this run.", "absent")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SETS = ("mediqa", "liveqa", "medquad")
 COUNT = 400
 RERANKER = "re-ranker (evaluation only)"
-"""The row of `eval.retrieval.systems`, which is not the retriever that `rag/retriever.py` calls hybrid."""
+"""The row of `systems.py`, which is not the retriever that `rag/retrieval/hybrid.py` calls hybrid."""
 COMPARED = ("map", "p@1", "ndcg@10")
 """Measures by which the re-ranker is held against each other system, question by question."""
 NAMES = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from configs.schema import Profile
     from eval.datasets.own import Asked
     from index.embedder import EmbedderLike
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
 RECALL_AT = (1, 3, 5, 10)
 DEPTH = 10
@@ -36,7 +36,7 @@ def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int
     from eval.datasets import own as topics
     from index import splits
     from index.store import Index
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
     index = Index.open(index_folder)
     pairs = list(index.pairs)

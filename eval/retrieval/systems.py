@@ -16,7 +16,7 @@ import numpy as np
 from index.corpus import QAPair
 from index.lexical import Lexical, tokenise
 from index.passages import CountTokens, cut, embedding_text
-from rag.question import parts
+from rag.retrieval.question import parts
 
 if TYPE_CHECKING:
     from configs.schema import Profile

@@ -1,1 +1,1 @@
-"""Generators: one small file a backend, each a langchain-core chat model."""
+"""Generators: one file a backend, which `base.py` finds by the profile's `generator.backend`."""

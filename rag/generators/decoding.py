@@ -1,8 +1,8 @@
 """The decoding loop: a step at a time, speculating from the prompt, on a cached system prompt.
 
-Grounded answers repeat their sources, so the words after the last few tokens' earlier occurrence are a
-good guess of what comes next; one forward pass checks the whole guess. Every token kept is the one the
-model itself chose, so greedy output equals plain greedy decoding up to rounding in the arithmetic.
+Grounded answers repeat their sources, so the tokens after the last few tokens' earlier occurrence make a good draft
+of what comes next (prompt lookup decoding); one forward pass checks all draft tokens. Every accepted token is the
+one the model itself chose, so greedy output equals plain greedy decoding up to rounding in the arithmetic.
 `python -m eval.bench.generation` measures it against `generate`.
 
 The caller owns each step: nothing runs between steps and no thread is started, so a caller that stops
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 NGRAM = 3
 """Longest run of tokens that is looked up, then shorter ones down to one."""
 CAUTIOUS = {1: 1, 2: 4}
-"""How many tokens are guessed at most after a match of one or two tokens. Over 15 answers of the 135M model this
-took 383 steps with 45% of the guesses kept, against 348 and 26% for ten each time; a guess costs 8 to 20% of a step."""
+"""Most draft tokens after a match of one or two tokens. Over 15 answers of the 135M model this took 383 steps with 45%
+of the draft tokens accepted, against 348 and 26% for ten each time; a draft token costs 8 to 20% of a step."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Sampling:
 
 @dataclass
 class Counts:
-    """What one run took: forward passes after the first, tokens guessed and tokens of them kept."""
+    """What one run took: forward passes after the first, draft tokens, and those of them that were accepted."""
 
     steps: int = 0
-    guessed: int = 0
-    kept: int = 0
+    drafted: int = 0
+    accepted: int = 0
 
 
-def guess(ids: Sequence[int], length: int) -> list[int]:
+def draft_tokens(ids: Sequence[int], length: int) -> list[int]:
     """The tokens that followed the latest earlier occurrence of the last `NGRAM` or fewer tokens.
 
     At most `length` of them, fewer after a short match (`CAUTIOUS`); none where even the last token is new.
@@ -65,9 +65,9 @@ def guess(ids: Sequence[int], length: int) -> list[int]:
 
 
 class Decoder:
-    """One loaded causal language model and the keys and values of the system prompts it has read.
+    """One loaded causal language model and the KV cache of the system prompts it has read.
 
-    `lookup` is how many tokens are guessed a step (0: plain decoding). Prefixes are read in a pass of
+    `lookup` is how many draft tokens a step has at most (0: plain decoding). Prefixes are read in a pass of
     their own, always, so that an answer does not depend on what was asked before it.
     """
 
@@ -117,22 +117,22 @@ class Decoder:
                     0
                 ]
                 chosen = self._choose(logits.float(), known, draft, prompt, stops, sampling, random)
-            kept = next((i for i, token in enumerate(draft) if token != chosen[i]), len(draft))
+            accepted = next((i for i, token in enumerate(draft) if token != chosen[i]), len(draft))
             if draft or len(known) > prompt:
                 counts.steps += 1
-                counts.guessed += len(draft)
-                counts.kept += kept
-            if kept < len(draft):
-                cache.crop(kept - len(draft))
-            read = len(known) + kept
-            new = chosen[: kept + 1]
+                counts.drafted += len(draft)
+                counts.accepted += accepted
+            if accepted < len(draft):
+                cache.crop(accepted - len(draft))
+            read = len(known) + accepted
+            new = chosen[: accepted + 1]
             end = next((i + 1 for i, token in enumerate(new) if token in stops), len(new))
             new = new[: min(end, limit - (len(known) - prompt))]
             known += new
             yield new
             if new[-1] in stops:
                 return
-            draft = guess(known, min(lookup, limit - (len(known) - prompt) - 1))
+            draft = draft_tokens(known, min(lookup, limit - (len(known) - prompt) - 1))
 
     def _start(
         self, ids: Sequence[int], prefix: int, adapter: bool, context: Callable[[], AbstractContextManager[Any]]
@@ -169,7 +169,7 @@ class Decoder:
         sampling: Sampling,
         random: torch.Generator | None,
     ) -> list[int]:
-        """The model's token for each row of `logits` (n + 1 rows for n guessed tokens)."""
+        """The model's token for each row of `logits` (n + 1 rows for n draft tokens)."""
         import torch
 
         if sampling.repetition_penalty != 1:

@@ -12,7 +12,7 @@ from configs import ROOT
 from configs.errors import UserError
 from configs.schema import Generator
 from index.weights import resolve
-from rag.weights_cache import prepare
+from rag.generators.weights_cache import prepare
 
 
 def load(section: Generator, cache: Path) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Keys and values in memory reserved ahead: transformers' own cache copies all of it at every step."""
+"""A KV cache in memory reserved ahead: transformers' own copies all of it at every step."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from configs import schema
 from configs.errors import UserError
-from configs.schema import Generator
+from rag.generators.base import Generator
 from rag.generators.decoding import Counts, Decoder, Sampling
 from rag.generators.template import Template
 
@@ -33,7 +35,7 @@ PER_CALL = ("max_new_tokens", "min_new_tokens", "temperature", "top_p", "repetit
 class _Loaded:
     """A model in memory with what belongs to it."""
 
-    def __init__(self, section: Generator, weights: Path) -> None:
+    def __init__(self, section: schema.Generator, weights: Path) -> None:
         from rag.generators.loading import adapter_template, load
 
         self.model, self.tokenizer = load(section, weights)
@@ -55,7 +57,7 @@ class TransformersChat(BaseChatModel):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    section: Generator
+    section: schema.Generator
     weights: Path = Field(description="folder where unpacked weights are kept")
     max_tokens: int | None = Field(None, ge=1, description="LangChain's name for max_new_tokens")
     temperature: float | None = Field(None, ge=0, le=2)
@@ -65,7 +67,7 @@ class TransformersChat(BaseChatModel):
     _loading: Any = PrivateAttr(default_factory=threading.Lock)
 
     @classmethod
-    def load(cls, section: Generator, cache: Path) -> TransformersChat:
+    def load(cls, section: schema.Generator, cache: Path) -> TransformersChat:
         """Load the model now; unpacked weights are kept under `cache`. Raises UserError as `loading.load` does."""
         chat = cls(section=section, weights=cache)
         chat.loaded  # noqa: B018 - loads
@@ -162,7 +164,7 @@ class TransformersChat(BaseChatModel):
                 response_metadata={
                     "finish_reason": "stop" if ended else "length",
                     "model_name": self.section.model,
-                    "decoding": {"steps": counts.steps, "guessed": counts.guessed, "kept": counts.kept},
+                    "decoding": asdict(counts),
                 },
                 chunk_position="last",
             )
@@ -193,6 +195,11 @@ class TransformersChat(BaseChatModel):
             seed=value("seed", self.section.seed),
             min_new_tokens=value("min_new_tokens", 0),
         )
+
+
+def create(section: schema.Generator, cache: Path) -> Generator:
+    """The backend `transformers`, as `rag.generators.base.create` asks for it."""
+    return TransformersChat.load(section, cache)
 
 
 class _Text:

@@ -18,7 +18,7 @@ from index.corpus import QAPair
 from index.identity import Part
 from index.passages import Passage
 from rag.answer import Answer, Sentence, Source, Span, Timings
-from rag.retrieval import Hit, Retrieval
+from rag.retrieval.hits import Hit, Retrieval
 
 ASTHMA = (
     "Asthma is a disease that inflames and narrows the airways. Its symptoms come and go. "

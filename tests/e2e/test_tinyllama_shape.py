@@ -17,8 +17,8 @@ from index.corpus import QAPair
 from index.passages import Passage
 from rag.generators.transformers import TransformersChat
 from rag.prompt import SYSTEM, build
-from rag.retrieval import Hit
-from tests.rag.tiny import save_adapter
+from rag.retrieval.hits import Hit
+from tests.rag.generators.tiny import save_adapter
 
 pytestmark = pytest.mark.medquad
 

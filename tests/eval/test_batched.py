@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage
 
+from configs.errors import UserError
 from eval.generation.batched import Batched
 from rag.generators.transformers import TransformersChat
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +118,17 @@ def test_a_full_disk_is_a_line_and_what_was_written_stays(
     assert any(again.settle(lambda: ask(again)))
     assert again.drafts.items() >= kept.items()
     assert len(again.drafts) == 5
+
+
+def test_a_generator_of_another_backend_is_refused_in_one_line() -> None:
+    class Other:
+        """Text is all that it gives."""
+
+        def count_tokens(self, messages: list[BaseMessage]) -> int:
+            return len(messages)
+
+        def stream(self, messages: list[BaseMessage], **options: Any) -> Iterator[BaseMessage]:
+            yield from messages
+
+    with pytest.raises(UserError, match=r"generator\.backend=transformers"):
+        Batched(Other())

@@ -8,7 +8,7 @@ import pytest
 from configs.errors import UserError
 from eval.calibration import confidence as calibrate
 from eval.datasets.consumers import uncovered
-from rag.confidence import Confidence, Features
+from rag.retrieval.confidence import Confidence, Features
 
 
 def test_the_halves_share_no_question() -> None:

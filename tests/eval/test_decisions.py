@@ -12,7 +12,7 @@ from eval.abstention.decisions import Decision, decide
 from rag import prompt
 from rag.generators.transformers import TransformersChat
 from rag.prompt import ABSTENTION
-from tests.rag import tiny
+from tests.rag.generators import tiny
 from tests.rag.test_pipeline import make
 
 

@@ -13,10 +13,11 @@ import pytest
 from configs.errors import UserError
 from configs.schema import Generator, Profile
 from eval import views
-from eval.generation.predict import Prediction, generator_identity, same_splits
+from eval.generation.identity import generator_identity, same_splits
+from eval.generation.predict import Prediction
 from index.splits import Splits
 from rag.answer import Answer, Sentence
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 
 def prediction(status: str = "answered", confident: bool = True, seen: str | None = None, **more: Any) -> Prediction:
@@ -99,15 +100,15 @@ def test_whatever_decides_a_draft_is_in_its_identity(tmp_path: Path) -> None:
 def test_moving_code_keeps_drafts_and_a_raised_version_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from eval.generation import predict
+    from eval.generation import identity as made_by
 
     tiny.save(tmp_path / "model")
     profile = Profile.model_construct(generator=Generator(model=str(tmp_path / "model")))
     first = generator_identity(profile, tmp_path)
     # Drafts of the first version were kept under digests of its code: they are found under just these.
-    assert json.loads(first)["code"] == list(predict.FIRST_GENERATION)
+    assert json.loads(first)["code"] == list(made_by.FIRST_GENERATION)
     assert "rag" not in first.replace(str(tmp_path), "")
-    monkeypatch.setattr(predict, "GENERATION_VERSION", 2)
+    monkeypatch.setattr(made_by, "GENERATION_VERSION", 2)
     assert json.loads(generator_identity(profile, tmp_path))["code"] == 2
 
 

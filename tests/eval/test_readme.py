@@ -31,7 +31,7 @@ def test_the_readmes_table_is_that_of_the_committed_run(results: dict[str, Any])
 
 
 def test_the_committed_report_is_of_the_shipped_adapter_and_whole(results: dict[str, Any]) -> None:
-    from eval.generation.predict import adapter_digest
+    from eval.generation.identity import adapter_digest
 
     assert results["adapter"]["weights"] == adapter_digest(ROOT / "finetune" / "adapters" / "embedded")
     asked = {(mode, regime) for mode in results["modes"] for regime in results["regimes"]}

@@ -288,7 +288,7 @@ def test_the_same_answer_under_another_question_is_the_pair(tmp_path: Path) -> N
     folder = tmp_path / "index"
     build(fakes.corpus(pairs), folder, Passages(max_tokens=64), embedder, IndexSettings())
     from eval.datasets.own import Asked
-    from rag.retriever import HybridRetriever
+    from rag.retrieval.hybrid import HybridRetriever
 
     retriever = HybridRetriever.create(Index.open(folder), embedder, PROFILE.retriever)
     found = recall.measure("twins", retriever, [Asked(pairs[0].question, 1)], [0])

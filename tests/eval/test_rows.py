@@ -10,7 +10,7 @@ import torch
 from eval.generation import rows
 from eval.generation.rows import Rows
 from rag.generators import packed
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 STOPS = frozenset({2})
 LIMIT = 40

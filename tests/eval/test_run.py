@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.inprocess import run_room
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 pytestmark = pytest.mark.weights
 

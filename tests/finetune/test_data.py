@@ -17,9 +17,9 @@ from index.splits import Splits, make
 from index.store import Index
 from rag.generators.template import Template
 from rag.prompt import ABSTENTION
-from rag.retriever import HybridRetriever
+from rag.retrieval.hybrid import HybridRetriever
 from tests import fakes
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 KINDS = Data(closed=0.4, grounded=0.4, uncovered=0.2, max_tokens=3000, max_prompt_tokens=2400, max_answer_tokens=600)
 

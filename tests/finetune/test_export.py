@@ -14,7 +14,7 @@ import torch
 from configs.errors import UserError
 from configs.schema import Generator
 from finetune import export, gguf_file, push
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 
 from configs import ROOT
 from tests.inprocess import run_room
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 pytestmark = pytest.mark.timeout(600)
 RECIPE = """

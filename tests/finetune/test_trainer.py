@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from configs.recipes import load_recipe, recipe_names
 from finetune import base
 from finetune.trainer import IGNORED, Collator, LikeLengths, PackingCollator, learn_completions
-from tests.rag import tiny
+from tests.rag.generators import tiny
 
 
 @pytest.fixture(scope="module")

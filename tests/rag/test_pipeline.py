@@ -18,7 +18,7 @@ from index.build import build
 from index.corpus import QAPair
 from rag.answer import Answer
 from rag.pipeline import ABSTENTION, MAX_QUESTION_CHARACTERS, Pipeline
-from rag.retriever import HybridRetriever
+from rag.retrieval.hybrid import HybridRetriever
 from tests import fakes
 
 GOUT = (

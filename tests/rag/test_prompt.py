@@ -18,7 +18,7 @@ from index.corpus import QAPair
 from index.passages import Passage
 from index.sentences import spans
 from rag.prompt import ABSTENTION, CLOSED_BOOK_BYTES, CUT, REQUEST, SYSTEM, arrange, build, closed_book, neutral
-from rag.retrieval import Hit
+from rag.retrieval.hits import Hit
 
 GOUT = (
     "Gout is a common and painful form of arthritis. It causes swollen, red, hot and stiff joints.\n"

@@ -1,0 +1,1 @@
+"""Draft to sentences, each with the sources that support it: where a citation is decided."""

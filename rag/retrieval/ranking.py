@@ -1,0 +1,233 @@
+"""Where passages are ranked: what every ranking proposes, scored, fused and picked from.
+
+    state = State(index)
+    asked = Asked(parts(question, 8), vectors, state)
+    scored = score(asked, state, settings)
+    pick(scored, state, settings, 5)   # -> positions in `scored`, best first
+
+`python -m eval.bench retrieval` measures it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from configs.schema import Retriever
+from index.corpus import QAPair
+from index.lexical import tokenise
+from rag.retrieval.confidence import Features
+from rag.retrieval.names import Names, theme
+
+MAX_LEXICAL_TERMS = 48
+"""Rarest words of a long message that BM25 looks for: the others move no ranking and cost time."""
+PER_NAME = 60
+"""Passages that a topic's name alone brings in; more than this and the name is no topic but a theme."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Candidate passages: row, pair row, fused score, the best part of the question, and the raw scores."""
+
+    rows: np.ndarray
+    pairs: np.ndarray
+    score: np.ndarray
+    part: np.ndarray
+    question: np.ndarray
+    passage: np.ndarray
+    lexical: np.ndarray
+
+
+class Asked:
+    """A question taken apart: texts, vectors, the distinct known terms with weights, and the names it uses."""
+
+    def __init__(self, texts: list[str], vectors: np.ndarray, state: State) -> None:
+        self.texts = texts
+        self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        self.words = [list(dict.fromkeys(words)) for words in tokenise(texts)]
+        self.weights = [np.array([state.weight(word) for word in words]) for words in self.words]
+        every = {word for words in self.words for word in words}
+        known = [state.vocabulary[word] for word in every if word in state.vocabulary]
+        self.terms = sorted(known, key=lambda term: -state.idf[term])[:MAX_LEXICAL_TERMS]
+        self.names: list[tuple[float, np.ndarray]] = []
+        self.named = 0.0
+        for text, words, weights in zip(texts, self.words, self.weights, strict=True):
+            total = float(weights.sum()) or 1.0
+            for found in state.names.find(text):
+                own = sum(float(weight) for word, weight in zip(words, weights, strict=True) if word in found.words)
+                share = min(own / total, 1.0)
+                self.names.append((share, found.pairs))
+                self.named = max(self.named, share)
+
+
+class State:
+    """What is prepared once for an index: pages, word weights and names. A fraction of a second for MedQuAD."""
+
+    def __init__(self, index: Any, hidden_names: frozenset[str] = frozenset()) -> None:
+        self.index = index
+        self.pair_of = np.asarray(index.pair_of)
+        self.names = Names(index.pairs, hidden_names)
+        pages: dict[object, int] = {}
+        self.page_of = np.array([pages.setdefault(_page(pair), len(pages)) for pair in index.pairs], dtype=np.int32)
+        # Passages lie in pair order, so those of a pair are a range.
+        self.first = np.searchsorted(self.pair_of, np.arange(len(index.pairs) + 1))
+        self.vocabulary: dict[str, int] = index.lexical.engine.vocab_dict
+        self.postings = index.lexical.engine.scores["indices"]
+        self.bounds = np.asarray(index.lexical.engine.scores["indptr"])
+        self.values = index.lexical.engine.scores["data"]
+        documents = len(self.pair_of)
+        frequency = np.diff(self.bounds)
+        idf = np.log1p((documents - frequency + 0.5) / (frequency + 0.5))
+        # As a share of what an unknown word would weigh, so that corpora of all sizes are alike.
+        self.idf = idf / np.log1p((documents + 0.5) / 0.5)
+
+    @cached_property
+    def page_passages(self) -> list[np.ndarray]:
+        """Rows of each page's passages, ascending."""
+        of_page = self.page_of[self.pair_of]
+        order = np.argsort(of_page, kind="stable")
+        return np.split(order, np.searchsorted(of_page[order], np.arange(1, int(self.page_of.max(initial=0)) + 1)))
+
+    def weight(self, word: str) -> float:
+        """A word's rarity in 0..1; 1 for one that the corpus does not have."""
+        term = self.vocabulary.get(word)
+        return float(self.idf[term]) if term is not None and term < len(self.idf) else 1.0
+
+    def passages_of(self, pairs: np.ndarray) -> np.ndarray:
+        """Rows of the passages of some pairs."""
+        if not len(pairs):
+            return np.empty(0, dtype=np.int64)
+        return np.concatenate([np.arange(self.first[pair], self.first[pair + 1]) for pair in pairs])
+
+    def bm25(self, asked: Asked) -> np.ndarray:
+        """BM25 of every passage, (n_passages,) float32."""
+        scores = np.zeros(len(self.pair_of), dtype=np.float32)
+        for term in asked.terms:
+            span = slice(self.bounds[term], self.bounds[term + 1])
+            scores[self.postings[span]] += self.values[span]
+        return scores
+
+    def features(self, asked: Asked, scored: Scored, rows: list[int]) -> Features:
+        """What the confidence is computed from; `rows` are the best passages."""
+        if not rows:
+            return Features()
+        at = {int(row): i for i, row in enumerate(scored.rows)}
+        best, best_held = Features(), -1.0
+        for row in rows:
+            i = at[row]
+            pair = self.index.pairs[int(scored.pairs[i])]
+            part = int(scored.part[i])
+            words, weights = asked.words[part], asked.weights[part]
+            total = float(weights.sum()) or 1.0
+            # A synonym such as "side effects" says nothing of what is asked about.
+            names = [set(name) for name in tokenise([pair.title, *(n for n in pair.synonyms if not theme(n))])]
+            title = set().union(*names, tokenise([pair.question])[0])
+            titled = np.array([word in title for word in words], dtype=bool)
+            held = titled | self._held(words, int(self.page_of[scored.pairs[i]]))
+            every = {word for group in asked.words for word in group}
+            asks = max(self._share(name, every) for name in names)
+            share = float(weights[held].sum()) / total + asks
+            if share > best_held:
+                best_held = share
+                best = Features(
+                    question_cosine=float(scored.question.max()),
+                    passage_cosine=float(scored.passage.max()),
+                    titled=float(weights[titled].sum()) / total,
+                    title_asked=asks,
+                    named=asked.named,
+                    missing=float(weights[~held].max(initial=0.0)) / total,
+                )
+        return best
+
+    def _held(self, words: list[str], page: int) -> np.ndarray:
+        """Which words any passage of the page holds, (n_words,) bool."""
+        rows = self.page_passages[page]
+        held = np.zeros(len(words), dtype=bool)
+        for i, word in enumerate(words):
+            term = self.vocabulary.get(word)
+            if term is None or term >= len(self.idf):
+                continue
+            postings = self.postings[self.bounds[term] : self.bounds[term + 1]]
+            place = np.minimum(np.searchsorted(postings, rows), len(postings) - 1)
+            held[i] = len(postings) > 0 and bool((postings[place] == rows).any())
+        return held
+
+    def _share(self, name: set[str], words: set[str]) -> float:
+        """Share of a name's weight that is among `words`."""
+        total = sum(self.weight(word) for word in name)
+        return sum(self.weight(word) for word in name & words) / total if total else 0.0
+
+
+def score(asked: Asked, state: State, settings: Retriever) -> Scored:
+    """Score every passage that any ranking proposes.
+
+    The fused score of a passage is the weighted sum of its question's cosine, its own cosine (the better part of
+    a long message counts), its BM25 score over the best one, and, where the question names the passage's topic,
+    how much of the question that name makes up. Weighted scores were measured against reciprocal ranks on
+    questions kept apart for it: see docs/log.md.
+    """
+    index = state.index
+    count = min(settings.candidates, len(index.passages))
+    _, by_question = index.question_vectors.search(asked.vectors, min(count, len(index.pairs)))
+    _, by_passage = index.passage_vectors.search(asked.vectors, count)
+    lexical = state.bm25(asked)
+    proposed = [by_passage.ravel()[by_passage.ravel() >= 0]]
+    best_pairs = np.unique(by_question[by_question >= 0])
+    proposed.append(state.passages_of(best_pairs))
+    if lexical.any():
+        top = np.argpartition(-lexical, count - 1)[:count] if count < len(lexical) else np.arange(len(lexical))
+        proposed.append(top[lexical[top] > 0])
+    named = np.zeros(len(index.pairs), dtype=np.float32)
+    for share, pairs in asked.names:
+        if len(rows := state.passages_of(pairs)) <= PER_NAME * 4:
+            proposed.append(rows)
+            named[pairs] = np.maximum(named[pairs], share)
+    rows = np.unique(np.concatenate(proposed)).astype(np.int64)
+    pairs = state.pair_of[rows]
+    distinct, inverse = np.unique(pairs, return_inverse=True)
+    question = (asked.vectors @ index.question_vectors.reconstruct_batch(distinct.astype(np.int64)).T)[:, inverse]
+    passage = asked.vectors @ index.passage_vectors.reconstruct_batch(rows).T
+    dense = settings.question_weight * question + settings.passage_weight * passage
+    part = dense.argmax(axis=0)
+    fused = dense[part, np.arange(len(rows))]
+    fused = fused + settings.lexical_weight * lexical[rows] / max(float(lexical.max()), 1e-9)
+    fused = fused + settings.name_weight * named[pairs]
+    every = np.arange(len(rows))
+    return Scored(rows, pairs, fused, part, question[part, every], passage[part, every], lexical[rows])
+
+
+def pick(scored: Scored, state: State, settings: Retriever, wanted: int) -> list[int]:
+    """Positions in `scored`, best first: no near-repeats, no more than `per_page` of a page."""
+    picked: list[int] = []
+    shingles: list[frozenset[tuple[str, ...]]] = []
+    pages: dict[int, int] = {}
+    for at in np.argsort(-scored.score, kind="stable"):
+        page = int(state.page_of[scored.pairs[at]])
+        if pages.get(page, 0) >= settings.per_page:
+            continue
+        own = _shingles(state.index.passages[int(scored.rows[at])].text)
+        if any(_overlap(own, other) >= settings.near_duplicate for other in shingles):
+            continue
+        picked.append(int(at))
+        shingles.append(own)
+        pages[page] = pages.get(page, 0) + 1
+        if len(picked) == wanted:
+            break
+    return picked
+
+
+def _page(pair: QAPair) -> object:
+    return pair.url or (pair.collection, pair.document) if pair.url or pair.document else pair.id
+
+
+def _shingles(text: str) -> frozenset[tuple[str, ...]]:
+    words = text.lower().split()
+    return frozenset(tuple(words[i : i + 3]) for i in range(max(len(words) - 2, 1)))
+
+
+def _overlap(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
+    """Jaccard's index."""
+    return len(one & other) / max(len(one | other), 1)

@@ -92,6 +92,7 @@ def _evaluate(args: argparse.Namespace) -> int:
             None if args.no_bertscore else profile.bertscore_encoder,
             _retrieval(profile, args.judged, args.medquad, data),
             _command(),
+            entry.commit(),
         )
     out = args.out or data / "eval" / "latest"
     report.write(results, out)

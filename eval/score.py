@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs import entry
 from configs.schema import Mode
 from eval import views
 from eval.generation.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
@@ -51,8 +50,9 @@ def score(
     encoder: str | None,
     retrieval: dict[str, Any],
     command: str,
+    commit: str,
 ) -> dict[str, Any]:
-    """All figures of a run. What is missing of its predictions is generated first."""
+    """All figures of a run; `commit` is the checkout's. What is missing of its predictions is generated first."""
     from eval.bench.machine import machine
 
     begun = datetime.datetime.now(datetime.UTC)
@@ -86,7 +86,7 @@ def score(
         "seconds": round((datetime.datetime.now(datetime.UTC) - begun).total_seconds(), 1),
         "spent": run.spent(),
         "command": command,
-        **_identity(run),
+        **_identity(run, commit),
         "machine": machine(),
         "modes": list(modes),
         "regimes": list(regimes),
@@ -111,7 +111,7 @@ def score(
     }  # fmt: skip
 
 
-def _identity(run: Run) -> dict[str, Any]:
+def _identity(run: Run, commit: str) -> dict[str, Any]:
     """What was asked of what: two runs that differ here are not to be compared as one."""
     profile, setup = run.profile, run.setup
     counts = run.splits.counts()
@@ -132,7 +132,7 @@ def _identity(run: Run) -> dict[str, Any]:
             **({"caveat": run.splits.caveat} if run.splits.caveat else {}),
         },
         "adapter": _adapter(profile.generator.adapter),
-        "commit": entry.commit(),
+        "commit": commit,
         "versions": {name: version(name) for name in LIBRARIES} | {"python": sys.version.split()[0]},
         "code_versions": code_versions(),
         "decoding": {

@@ -119,6 +119,7 @@ def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, ch
             profile.passages,
             _embedder(profile),
             profile.index,
+            commit=entry.commit(),
             config=config,
             embeddings=entry.data_folder() / "cache" / "embeddings",
             report=report,

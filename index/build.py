@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from configs import entry
 from configs.errors import UserError
 from configs.schema import Embedder as EmbedderSettings
 from configs.schema import IndexSettings, Passages
@@ -85,11 +84,12 @@ def build(
     embeddings: Path | None = None,
     report: Report | None = None,
     named: bool = False,
+    commit: str = "",
 ) -> Index:
     """Build the index of `corpus` in `folder` and put it in use; the one there stays in use until then.
 
     `embeddings` is the folder of the vector cache, `config` the `config_hash` to remember, `named` whether a
-    person named this corpus, which is then not replaced unasked.
+    person named this corpus, which is then not replaced unasked, `commit` the checkout's, for the manifest.
     Raises UserError if another build of the same folder is running or the disk cannot be written.
     """
     say = report or (lambda step, done, total: None)
@@ -100,7 +100,7 @@ def build(
                 shutil.rmtree(stale, ignore_errors=True)
             place = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
             try:
-                manifest = _write(corpus, place, cutting, embedder, settings, config, embeddings, say, named)
+                manifest = _write(corpus, place, cutting, embedder, settings, config, embeddings, say, named, commit)
                 final = folder / place.name.replace("new-", "gen-", 1)
                 os.rename(place, final)
             except BaseException:
@@ -122,6 +122,7 @@ def _write(
     embeddings: Path | None,
     say: Report,
     named: bool,
+    commit: str,
 ) -> Manifest:
     pairs = corpus.pairs
     cuts = cut_all(pairs, embedder, cutting.max_tokens, say)
@@ -163,7 +164,7 @@ def _write(
         passages=len(cuts),
         demonstration=sum(pair.demonstration for pair in pairs),
         versions={name: version(name) for name in LIBRARIES},
-        commit=entry.commit(),
+        commit=commit,
         files=files,
         sources=[asdict(one) for one in corpus.parts],
         spec=list(corpus.spec),

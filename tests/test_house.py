@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -140,6 +141,33 @@ def test_no_circle_between_rooms() -> None:
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_no_circle_between_the_folders_of_a_room(room: str) -> None:
     assert circle(folders_of(room, FOUND, KNOWN)) == []
+
+
+OUTSIDE = re.compile(r"os\.environ|os\.getenv|\bgetenv\(|[\"']git[\"']")
+ENTRY = {"configs/entry.py"}
+"""Beside the `__main__.py`: what they share to read profile, data folder and commit once."""
+STARTS_PROGRAMS = {"eval/bench/startup.py"}
+"""Measures the programs from outside, and hands them this environment on."""
+
+
+def test_library_code_reads_neither_the_environment_nor_git() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in KNOWN.values()
+        if path.name not in ("__main__.py", "cli.py") and OUTSIDE.search(path.read_text("utf-8"))
+    ]
+    assert set(found) == ENTRY | STARTS_PROGRAMS
+
+
+def test_only_commands_load_a_profile() -> None:
+    """`configs.entry` is for modules that are a command: `__main__.py`, or one with `add_arguments` or a `main`."""
+    for one in FOUND:
+        if one.target == "configs.entry":
+            path = KNOWN[one.module]
+            text = path.read_text("utf-8")
+            assert path.name in ("__main__.py", "cli.py") or re.search(r"^def (?:add_arguments|main)\(", text, re.M), (
+                path
+            )
 
 
 def test_no_module_is_too_long() -> None:

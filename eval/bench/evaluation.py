@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs import entry
 
 if TYPE_CHECKING:
     from configs.schema import Profile
@@ -24,13 +23,13 @@ ROWS = 48
 """Of a batch of `generate`."""
 
 
-def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
+def run(profile: Profile, folder: Path, models: Path, n: int) -> dict[str, Any]:
     """Tokens a second both ways in turns, their ratio, and how many prompts a second pass generates (0 is right)."""
     from eval.bench.generation import prompts
     from eval.generation.batched import Batched
     from rag.generators.transformers import TransformersChat
 
-    chat = TransformersChat.load(profile.generator, entry.data_folder() / "models")
+    chat = TransformersChat.load(profile.generator, models)
     ids = [chat.encode(one) for one in prompts(profile, folder, n)]
     bare: list[float] = []
     ours: list[float] = []

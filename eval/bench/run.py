@@ -80,7 +80,7 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
     if part == "evaluation":
         from eval.bench import evaluation
 
-        return lambda: evaluation.run(profile, folder, args.n)
+        return lambda: evaluation.run(profile, folder, entry.data_folder() / "models", args.n)
     spec = [str(args.medquad)] if data else ["starter"]
     if part == "attribution":
         from eval.bench import attribution

@@ -25,7 +25,7 @@ REGIMES = ("indexed", "withheld")
 def parser() -> argparse.ArgumentParser:
     """The arguments of an evaluation run."""
     result = argparse.ArgumentParser(
-        prog="python -m eval",
+        prog=entry.prog("eval"),
         description="Compare the modes on held-out questions and write a report; goes on where a killed run stopped.",
         epilog="other commands (each with --help): python -m eval retrieval, decisions, compare",
     )
@@ -52,7 +52,7 @@ def main() -> int:
     if command == "retrieval":
         from eval import retrieval
 
-        judged = argparse.ArgumentParser(prog="python -m eval retrieval", description="Is the right answer first?")
+        judged = argparse.ArgumentParser(prog=entry.prog("eval retrieval"), description="Is the right answer first?")
         retrieval.add_arguments(judged)
         return retrieval.main(judged.parse_args(rest))
     if command == "compare":

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from configs import entry
 from configs.errors import UserError
 
 SCHEMA = 1
@@ -216,7 +217,7 @@ def _cell(text: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print what changed."""
-    parser = argparse.ArgumentParser(prog="python -m eval compare", description="What changed between two runs.")
+    parser = argparse.ArgumentParser(prog=entry.prog("eval compare"), description="What changed between two runs.")
     parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="a run's folder or its results.json")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     args = parser.parse_args(argv)

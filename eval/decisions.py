@@ -213,7 +213,7 @@ def table(found: Sequence[Decision], profile: Profile) -> list[dict[str, Any]]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m eval decisions", description="When does the model abstain?")
+    parser = argparse.ArgumentParser(prog=entry.prog("eval decisions"), description="When does the model abstain?")
     parser.add_argument("-n", type=int, default=150, help="questions of each kind (default: 150)")
     parser.add_argument("--split", choices=("validation", "test"), default="validation", help="choose on validation")
     parser.add_argument("--judged", type=Path, metavar="FOLDER", help="with mediqa2019/ and liveqa-med/ (default: "

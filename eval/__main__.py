@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs import entry
 from configs.errors import UserError, run
+from configs.extras import need
 
 if TYPE_CHECKING:
     from configs.schema import Profile
@@ -73,6 +74,7 @@ def main() -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    need("evaluate", "the evaluation")  # said before hours of generation, not after
     from eval import checker, report
     from eval.predict import Run, Setup
     from eval.report.markdown import main_table, summary

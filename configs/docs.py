@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import NoneType, UnionType
@@ -50,7 +51,9 @@ def parser_of(words: tuple[str, ...]) -> argparse.ArgumentParser:
     sys.argv = ["medcite", *command.words, *words[1:], "--help"]
     argparse.ArgumentParser.print_help = caught  # type: ignore[method-assign]
     try:
-        runpy.run_module(command.module, run_name="__main__")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of runpy, where this process has the room already
+            runpy.run_module(command.module, run_name="__main__")
     except _Asked as asked:
         return asked.parser
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -86,3 +87,30 @@ def test_an_import_that_goes_up_is_drawn(tmp_path: Path) -> None:
     assert found["rag/inner"] == {"index"}
     assert drawing.edges(found)["rag"] == {"index"}
     assert drawing.edges(found)["index"] == set()
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    assert len(pages) > 30
+    for page in pages:
+        if page.parent.name == "report":
+            continue  # `eval.report` writes it, with links to what lies beside it in a run's folder
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+            place, _, anchor = link.partition("#")
+            if "://" in place:
+                continue
+            target = (page.parent / place).resolve() if place else page
+            assert target.is_file(), f"{page.relative_to(ROOT)} links to {link}"
+            if anchor and target.suffix == ".md":
+                titles = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.M)
+                assert anchor in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_page_is_in_its_index() -> None:
+    for folder in ("decisions", "measurements"):
+        index = (ROOT / "docs" / folder / "README.md").read_text("utf-8")
+        assert all(f"({page.name})" in index for page in (ROOT / "docs" / folder).glob("*.md") if page.stem != "README")
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 180

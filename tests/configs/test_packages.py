@@ -209,3 +209,15 @@ def test_the_base_install_indexes_and_answers(weights: None, tmp_path: Path) -> 
         found = medcite(*words)
         assert found.returncode == 2, (words, found.stderr)
         assert re.search(rf"pip install -e '\.\[({extra})\]'$", found.stderr.strip()), (words, found.stderr)
+
+
+def test_versions_that_are_written_twice_agree() -> None:
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if "==" in line)
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert set(re.findall(r"ruff==([\d.]+)", hooks)) == {pins["ruff"]}
+    released = re.findall(r"^## \[(\d[\d.]*)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    assert released[0] == PROJECT["version"]
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    assert f'"{lowest}"' in workflow
+    assert ".ci/run" in workflow

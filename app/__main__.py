@@ -23,7 +23,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(
-        prog="python -m app",
+        prog=entry.prog("app"),
         description="Serve the chat and, under /api, the HTTP API. Information, not medical advice.",
     )
     result.add_argument("--host", help="address to listen on (default: the profile's, 127.0.0.1)")

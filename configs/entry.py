@@ -12,6 +12,16 @@ if TYPE_CHECKING:  # pydantic is left out of `--help`
     from configs.schema import Profile
 
 
+called = ""
+"""What was typed before the words of a command, where `configs.cli` runs it: `medcite ask`."""
+
+
+def prog(room: str) -> str:
+    """How the command of `room` is called in its help: as it was typed. Further words name one of its commands."""
+    name, _, rest = room.partition(" ")
+    return f"{called or f'python -m {name}'} {rest}".rstrip()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--profile` and `--set` to a command's parser."""
     parser.add_argument(

@@ -12,12 +12,23 @@ class UserError(Exception):
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run an entry point: a `UserError` becomes one line and exit code 2, Ctrl-C becomes 130."""
+    """Run an entry point: a `UserError` becomes one line and exit code 2, Ctrl-C becomes 130.
+
+    So does a package that only an extra brings: rooms above the base import those where they use them.
+    """
     try:
         code = main() or 0
         sys.stdout.flush()
     except UserError as error:
         print(f"medcite: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except ModuleNotFoundError as error:
+        from configs.extras import EXTRAS, missing
+
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRAS:
+            raise
+        print(f"medcite: {missing(module)}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("medcite: stopped", file=sys.stderr)

@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from configs import entry
 from configs.errors import UserError, run
 
 COMMANDS = {
@@ -43,7 +44,9 @@ def parser(name: str, environment: dict[str, str]) -> argparse.ArgumentParser:
     module, what = COMMANDS[name]
     others = ", ".join(COMMANDS)
     result = argparse.ArgumentParser(
-        prog=f"python -m eval {name}", description=what[0].upper() + what[1:] + ".", epilog=f"commands: {others}"
+        prog=entry.prog("eval" if name == "run" else f"eval {name}"),
+        description=what[0].upper() + what[1:] + ".",
+        epilog=f"commands: {others}",
     )
     import_module(module).add_arguments(result)
     medquad = environment.get("MEDQUAD")
@@ -53,7 +56,7 @@ def parser(name: str, environment: dict[str, str]) -> argparse.ArgumentParser:
         places = {"medquad": Path(medquad), "judged": beside if found else None, "data": beside}
         for action in result._actions:
             if action.dest in places and not action.default:
-                action.default, action.required = places[action.dest], False
+                action.default = places[action.dest]
     return result
 
 

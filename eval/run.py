@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs import entry
 from configs.errors import UserError
+from configs.extras import need
 
 if TYPE_CHECKING:
     from configs.schema import Profile
@@ -52,6 +53,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     """Generate what is not there, score it, and write the report."""
+    need("evaluate", "the evaluation")  # said before hours of generation, not after
     from eval import report
     from eval.checker import checker
     from eval.generation.predict import Run, Setup

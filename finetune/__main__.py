@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    result = argparse.ArgumentParser(prog="python -m finetune", description="Fine-tune the generator with LoRA.")
+    result = argparse.ArgumentParser(prog=entry.prog("finetune"), description="Fine-tune the generator with LoRA.")
     steps = result.add_subparsers(dest="step", required=True, metavar="STEP")
     one = _step(steps, "split", "split the corpus by topic into train, validation and test")
     one.add_argument("--by", choices=("topic", "row"), default="topic", help="row: as published figures do; it leaks")

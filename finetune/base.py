@@ -143,7 +143,7 @@ def _quantisation(kind: str, dtype: Any) -> Any:
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
-        raise UserError(f"weights.quantisation={kind} needs bitsandbytes; pip install bitsandbytes") from None
+        raise UserError(f"weights.quantisation={kind} needs bitsandbytes: pip install -e '.[train]'") from None
     from transformers import BitsAndBytesConfig
 
     four = kind == "nf4"

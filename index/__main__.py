@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    result = argparse.ArgumentParser(prog="python -m index", description="Build, check and search the index.")
+    result = argparse.ArgumentParser(prog=entry.prog("index"), description="Build, check and search the index.")
     commands = result.add_subparsers(dest="command", required=True)
 
     build = commands.add_parser("build", help="build the index; does nothing where it is up to date")
@@ -53,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run one command."""
-    args = parser().parse_args(sys.argv[1:] or ["build"])
+    words = sys.argv[1:]
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+        words = ["build", *words]
+    args = parser().parse_args(words)
     if args.command == "search" and args.k < 1:
         raise UserError(f"-k {args.k}: give 1 or more")
     commands = {"build": _build, "stats": _stats, "verify": _verify, "info": _info, "search": _search}

@@ -22,7 +22,7 @@ Progress = Callable[[int], None]
 """Called with the number of texts just done."""
 
 CPU_BATCH_TOKENS = 2560
-"""Of a batch on a CPU: what it computes on stays in the cache then (16 passages of 160 tokens; docs/log.md)."""
+"""Of a batch on a CPU: what it computes on stays in the cache then (16 passages of 160 tokens, docs/decisions)."""
 
 
 class EmbedderLike(Protocol):
@@ -43,7 +43,7 @@ class EmbedderLike(Protocol):
 def native_precision(device: str) -> str:
     """The precision to take for "auto": fp16 on CUDA, bf16 on CPUs whose instructions know it, else fp32.
 
-    oneDNN emulates bf16 on other AVX-512 CPUs, where it was measured at 0.4 of fp32's rate (docs/log.md).
+    oneDNN emulates bf16 on other AVX-512 CPUs, where it was measured at 0.4 of fp32 (docs/decisions/precision.md).
     """
     import torch
 

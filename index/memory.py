@@ -1,7 +1,7 @@
 """Freed memory kept for the next large array, instead of given back to the system page by page.
 
 glibc maps arrays past 32 MB anew each time, and the system zeroes every page of them: a tenth of a training step on
-two cores (docs/log.md).
+two cores (docs/decisions/precision.md).
 """
 
 from __future__ import annotations

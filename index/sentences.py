@@ -1,7 +1,7 @@
 """Where sentences begin and end, for cutting passages and for attribution.
 
 Rules rather than a library: every caller needs exact character spans of the untouched text, on every
-answer of a corpus and on every few tokens of a stream (pysbd was measured; see docs/log.md).
+answer of a corpus and on every few tokens of a stream (pysbd was measured; see docs/decisions/passages.md).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import UserError
+from configs.extras import need
 from index.clean import normalise
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def run(corpus: Corpus, out_folder: Path, count_tokens: CountTokens | None = Non
     """Compute the statistics and write `stats.json`, one CSV a table and the PNG plots to the folder.
 
     `count_tokens` gives a token count for each text (an embedder's does); without it lengths are in words alone.
-    Returns what `stats.json` holds. Raises UserError where the folder cannot be written.
+    Returns what `stats.json` holds. Raises UserError where the folder cannot be written or plots cannot be drawn.
     """
+    need("matplotlib", "the plots of the statistics")
     stats = compute(corpus, count_tokens)
     try:
         out_folder.mkdir(parents=True, exist_ok=True)
@@ -182,6 +184,8 @@ def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
 
 def _plots(corpus: Corpus, stats: dict[str, Any], folder: Path) -> None:
     import numpy as np
+
+    need("matplotlib", "the plots of the statistics")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

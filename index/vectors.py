@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 HNSW_LINKS, HNSW_BUILD, HNSW_SEARCH = 32, 200, 128
-"""M, efConstruction and efSearch; recall and speed against flat stand in docs/log.md."""
+"""M, efConstruction and efSearch; recall and speed against flat stand in docs/measurements/2026-11-21-bench.md."""
 
 
 def make(vectors: np.ndarray, hnsw_above: int) -> Any:

@@ -21,7 +21,7 @@ MODES = ("base", "finetuned", "base+rag", "finetuned+rag", "extractive")
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     result = argparse.ArgumentParser(
-        prog="python -m rag",
+        prog=entry.prog("rag"),
         description="Answer a health question from the index, every sentence with its source. "
         "This is information, not medical advice.",
         epilog="Exit code: 0 answered, 0 abstained or emergency too (the status says so), 2 a mistake in the input.",

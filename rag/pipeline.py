@@ -187,7 +187,7 @@ def heeded(question: str, named: bool, confidence: float, settings: Answering) -
 
     `named`: whether the question holds the whole name of a page that the model was shown. It has learnt to judge
     short questions in MedQuAD's words about topics that are there or not. Where the page is named, or somebody writes
-    a letter, the fine-tuned 135M model refuses nearly everything (docs/log.md), so there it is not asked:
+    a letter, the fine-tuned 135M model refuses nearly everything (docs/decisions/abstention.md), so it is not asked:
     retrieval's confidence, which is calibrated on such questions too, decides alone.
     """
     return short(question) and not named and confidence < settings.model_abstains_below

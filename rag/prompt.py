@@ -118,7 +118,7 @@ def _heading(hit: Hit, asked: str) -> str:
 
     Where the page's topic is asked for by another of its names, that name stands in it. Nothing else tells the
     generator that the two are one: the fine-tuned 135M model refused 42 of 60 such questions, and refuses 4 so
-    (18 with both names, docs/log.md).
+    (18 with both names, docs/decisions/other-names.md).
     """
     text = hit.pair.question or hit.pair.title
     other = other_name(asked, hit.pair)

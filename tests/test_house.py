@@ -160,14 +160,14 @@ def test_library_code_reads_neither_the_environment_nor_git() -> None:
 
 
 def test_only_commands_load_a_profile() -> None:
-    """`configs.entry` is for modules that are a command: `__main__.py`, or one with `add_arguments` or a `main`."""
+    """`configs.entry` is for modules that are a command: `__main__.py`, or one that is started by itself."""
     for one in FOUND:
         if one.target == "configs.entry":
             path = KNOWN[one.module]
             text = path.read_text("utf-8")
-            assert path.name in ("__main__.py", "cli.py") or re.search(r"^def (?:add_arguments|main)\(", text, re.M), (
-                path
-            )
+            assert path.name in ("__main__.py", "cli.py") or re.search(
+                r"^def (?:add_arguments|main)\(|^if __name__", text, re.M
+            ), path
 
 
 def test_no_module_is_too_long() -> None:

@@ -13,23 +13,26 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROW = "question,answer\nHow to prevent glaucoma?,Have your eyes examined.\nWhat is gout?,A painful joint.\n"
-PYTHON = """#!{python}
+PROGRAM = f"{sys.executable} -m configs.cli"
+MEDCITE = """#!{python}
 import json, os, sys
 from index.sources import given
-words = sys.argv[sys.argv.index("-m") + 1:]
+words = sys.argv[1:]
 options = [word for before, word in zip(words, words[1:]) if before == "--corpus"]
 print(json.dumps([words[0], given(options, os.environ.get("CORPUS"))]))
 """
 
 
-def make(tmp_path: Path, target: str, corpus: str, python: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`make TARGET CORPUS=...` with another Python, in a .venv that counts as set up."""
+def make(tmp_path: Path, target: str, corpus: str, medcite: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`make TARGET CORPUS=...` with another `medcite`, in a .venv that counts as set up."""
     if not shutil.which("make"):
         pytest.skip("make is not installed")
-    ready = tmp_path / "venv" / "ready"
-    ready.parent.mkdir(exist_ok=True)
-    ready.touch()
-    words = ["make", "-s", "-o", str(ready), f"VENV={ready.parent}", f"PY={python}", target, f"CORPUS={corpus}"]
+    venv = tmp_path / "venv"
+    venv.mkdir(exist_ok=True)
+    words = ["make", "-s", f"VENV={venv}", f"MEDCITE={medcite}", target, f"CORPUS={corpus}"]
+    for ready in (venv / f"ready-{name}" for name in ("base", "app", "train", "eval", "dev")):
+        ready.touch()
+        words += ["-o", str(ready)]
     env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "CORPUS")}
     env |= {"PROFILE": "embedded", "MEDCITE_DATA": str(tmp_path / "data"), "PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
@@ -51,10 +54,10 @@ def test_the_corpus_arrives_as_it_was_typed(tmp_path: Path, target: str, corpus:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(ROW, "utf-8")
-    python = tmp_path / "python"
-    python.write_text(PYTHON.format(python=sys.executable), "utf-8")
-    python.chmod(0o755)
-    done = make(tmp_path, target, corpus.format(tmp_path), str(python))
+    medcite = tmp_path / "medcite"
+    medcite.write_text(MEDCITE.format(python=sys.executable), "utf-8")
+    medcite.chmod(0o755)
+    done = make(tmp_path, target, corpus.format(tmp_path), str(medcite))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [target, [source.format(tmp_path) for source in found]]
 
@@ -64,13 +67,43 @@ def test_a_name_with_blanks_and_an_apostrophe_is_built_and_asked(weights: None, 
     table = tmp_path / "it's my files" / "häufige fragen.csv"
     table.parent.mkdir()
     table.write_text(ROW, "utf-8")
-    built = make(tmp_path, "index", str(table), sys.executable)
+    built = make(tmp_path, "index", str(table), PROGRAM)
     assert built.returncode == 0, built.stderr
-    asked = make(tmp_path, "ask", "", sys.executable, Q="How to prevent glaucoma?", ARGS="--mode extractive")
+    asked = make(tmp_path, "ask", "", PROGRAM, Q="How to prevent glaucoma?", ARGS="--mode extractive")
     assert asked.returncode == 0, asked.stderr
     assert "up to date with häufige fragen (2 pairs)" in asked.stderr
     assert "Answers from häufige fragen." in asked.stderr
     assert "  [1] How to prevent glaucoma?  häufige fragen\n" in asked.stdout
-    gone = make(tmp_path, "index", "nowhere.csv", sys.executable)
+    gone = make(tmp_path, "index", "nowhere.csv", PROGRAM)
     assert gone.returncode == 2
     assert "medcite: CORPUS: nowhere.csv is not there" in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "installed"),
+    [
+        ("ask", [".", "base"]),
+        ("index", [".", "base"]),
+        ("chat", [".[app]", "app base"]),
+        ("serve", [".[app]", "app base"]),
+        ("finetune", [".[train]", "train base"]),
+        ("eval", [".[eval]", "eval base train"]),
+        ("test", [".[dev]", "dev base app train eval"]),
+        ("lint", [".[dev]", "dev base app train eval"]),
+    ],
+)
+def test_a_target_installs_what_it_needs_and_says_so_by_its_stamps(
+    tmp_path: Path, target: str, installed: list[str]
+) -> None:
+    if not shutil.which("make"):
+        pytest.skip("make is not installed")
+    venv = tmp_path / "venv"
+    words = ["make", "-n", f"VENV={venv}", f"PYTHON={sys.executable}", target, "Q=x"]
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    said = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=True).stdout
+    editable = [line.rsplit(" -e ", 1)[1].strip("'") for line in said.splitlines() if " -e " in line]
+    stamps = [line.split()[1:] for line in said.splitlines() if line.startswith("touch ")]
+    assert editable == installed[:1]
+    assert [[Path(stamp).name for stamp in line] for line in stamps] == [
+        [f"ready-{name}" for name in installed[1].split()]
+    ]

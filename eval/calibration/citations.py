@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs import entry
+from configs.errors import UserError
 from eval.checker.checker import SHIPPED, Model, key_of, measure, save
 from eval.checker.claims import NAMES
 from eval.checker.pairs import HELD_OUT, Labelled, labelled
@@ -85,7 +86,7 @@ def fit_and_save(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--medquad", type=Path, required=True, help="MedQuAD's zip or folder")
+    parser.add_argument("--medquad", type=Path, help="MedQuAD's zip or folder (default: the variable MEDQUAD)")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="the model's file (default: the one that ships)")
     parser.add_argument("--embeddings", action="store_true", help="with the profile's embedder too")
     parser.add_argument("-n", type=int, default=SENTENCES, help=f"sentences of each split (default: {SENTENCES})")
@@ -95,6 +96,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Fit, write, and report on test topics."""
+    if args.medquad is None:
+        raise UserError("where is MedQuAD? Give --medquad FILE, or set the variable MEDQUAD")
     profile = entry.load_for(args)
     from index import splits
     from index.embedder import Embedder

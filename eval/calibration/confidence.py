@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs import entry
+from configs.errors import UserError
 
 if TYPE_CHECKING:
     from index.corpus import QAPair
@@ -47,7 +48,7 @@ class Case:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--medquad", type=Path, required=True, help="MedQuAD's zip or folder")
+    parser.add_argument("--medquad", type=Path, help="MedQuAD's zip or folder (default: the variable MEDQUAD)")
     parser.add_argument("--mediqa", type=Path, required=True, help="folder of the MEDIQA-2019 files")
     parser.add_argument("--liveqa", type=Path, required=True, help="folder of LiveQA-Med, whose questions are left out")
     parser.add_argument("--index", type=Path, help="the index of the whole of MedQuAD (default: data/index)")
@@ -100,6 +101,8 @@ def calibrate(found: list[Case], features: list[Features]) -> tuple[tuple[float,
 
 def main(args: argparse.Namespace) -> int:
     """Fit, print and write."""
+    if args.medquad is None:
+        raise UserError("where is MedQuAD? Give --medquad FILE, or set the variable MEDQUAD")
     profile = entry.load_for(args)
     from index.embedder import Embedder
     from index.store import Index

@@ -21,7 +21,7 @@ from eval.datasets.consumers import QUESTIONS
 SAMPLE = 1500
 """The corpus' questions taken as no emergencies; each weighs a tenth of a labelled message."""
 STRENGTH = 10.0
-"""scikit-learn's C; 1, 10 and 100 were compared by cross-validation (docs/log.md)."""
+"""scikit-learn's C; 1, 10 and 100 were compared by cross-validation (docs/decisions/emergencies.md)."""
 MAX_FALSE_POSITIVES = 0.025
 FOLDS = 10
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs import entry
+from configs.errors import UserError
 from eval.checker.checker import SHIPPED, Checker, NliChecker, SupportChecker
 from eval.checker.pairs import HELD_OUT, Labelled, labelled
 
@@ -89,7 +90,7 @@ def _both(found: dict[str, Any]) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--medquad", type=Path, required=True, help="MedQuAD's zip or folder")
+    parser.add_argument("--medquad", type=Path, help="MedQuAD's zip or folder (default: the variable MEDQUAD)")
     parser.add_argument("--model", type=Path, default=SHIPPED, help="the model's file (default: the one that ships)")
     parser.add_argument("--embeddings", action="store_true", help="the checker with the profile's embedder")
     parser.add_argument("--nli", type=Path, metavar="FOLDER", help="report a local entailment model instead")
@@ -100,6 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Report on test topics."""
+    if args.medquad is None:
+        raise UserError("where is MedQuAD? Give --medquad FILE, or set the variable MEDQUAD")
     profile = entry.load_for(args)
     print_report(profile, args, args.model)
     return 0

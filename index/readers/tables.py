@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
+from configs.extras import need
 from index import clean
 from index.corpus import QAPair
 from index.readers import maps
@@ -247,6 +248,7 @@ def _parquet(path: Path, report: ReadReport) -> Table:
 
 
 def _saved(folder: Path) -> Table:
+    need("datasets", f"{folder} is a saved dataset")
     import datasets
 
     try:

@@ -115,7 +115,7 @@ def _precision(section: Generator, torch: Any) -> tuple[dict[str, Any], bool]:
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
-        raise UserError(f"generator.precision={precision} needs bitsandbytes; pip install bitsandbytes") from None
+        raise UserError(f"generator.precision={precision} needs bitsandbytes: pip install -e '.[train]'") from None
     from transformers import BitsAndBytesConfig
 
     compute = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

@@ -167,7 +167,7 @@ def score(asked: Asked, state: State, settings: Retriever) -> Scored:
     The fused score of a passage is the weighted sum of its question's cosine, its own cosine (the better part of
     a long message counts), its BM25 score over the best one, and, where the question names the passage's topic,
     how much of the question that name makes up. Weighted scores were measured against reciprocal ranks on
-    questions kept apart for it: see docs/log.md.
+    questions kept apart for it: see docs/decisions/retrieval.md.
     """
     index = state.index
     count = min(settings.candidates, len(index.passages))

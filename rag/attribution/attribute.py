@@ -240,7 +240,7 @@ def _supported(piece: Piece, evidence: Evidence, rows: Sequence[int], support: f
 
 def _joint(stems: set[str], rows: Sequence[int], evidence: Evidence) -> float:
     """Weighted share of the stems that the units hold together, topic words as held."""
-    weights = {s: evidence.weight(s) for s in stems}
+    weights = {s: evidence.weight(s) for s in sorted(stems)}
     held = sum(w for s, w in weights.items() if any(evidence.has(row, s) for row in rows))
     return held / (sum(weights.values()) or 1.0)
 

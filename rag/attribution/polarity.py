@@ -100,12 +100,12 @@ def polarity(draft: str, draft_words: Sequence[Token], held: str, held_words: Se
     source |= {_stemmed(w) for w in held_words}
     mine_count = Counter(_stemmed(w) for w in draft_words)
     theirs_count = Counter(_stemmed(w) for w in held_words)
-    for one in said:
-        for other in _OPPOSITE.get(one, ()):
+    for one in sorted(said):
+        for other in sorted(_OPPOSITE.get(one, ())):
             more, fewer = mine_count[one] > theirs_count[one], theirs_count[other] > mine_count[other]
             if more and fewer and not (one in mine_all or other in theirs_all):
                 return f'it says "{_shown(one, draft_words)}" where the source says "{_shown(other, held_words)}"'
-    for one in said - source:
+    for one in sorted(said - source):
         for prefix in ("un", "in", "im", "ir", "non", "dis", "ab"):
             bare, longer = one.removeprefix(prefix), prefix + one
             hit = bare if bare != one and len(bare) > 3 and bare in source else longer if longer in source else ""

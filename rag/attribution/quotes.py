@@ -107,11 +107,12 @@ def _shared(question: str, source: Source) -> list[float]:
     """For each sentence the weighted share of the question's content words that it holds."""
     evidence = Evidence([source])
     wanted = {word.stem for word in tokens(question) if word.stem}
-    weights = {s: evidence.weight(s) for s in wanted}
+    weights = {s: evidence.weight(s) for s in sorted(wanted)}
     total = sum(weights.values()) or 1.0
     text = read(source.text)
     return [
-        sum(weights[s] for s in {w.stem for w in text.words[low:high]} & wanted) / total for low, high in text.bounds
+        sum(weights[s] for s in sorted({w.stem for w in text.words[low:high]} & wanted)) / total
+        for low, high in text.bounds
     ]
 
 

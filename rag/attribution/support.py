@@ -136,7 +136,8 @@ class Evidence:
 
     def coverage(self, stems: Iterable[str]) -> np.ndarray:
         """Share (units,) in 0..1 of the weighted content words that each unit holds; topic words: half, as held."""
-        weights = {s: self.weight(s) for s in set(stems)}
+        # Sorted: sums of floats depend on their order, and a set's order on the process.
+        weights = {s: self.weight(s) for s in sorted(set(stems))}
         total = sum(weights.values())
         result = np.zeros(len(self.units))
         if not total:

@@ -50,7 +50,7 @@ class Asked:
         self.words = [list(dict.fromkeys(words)) for words in tokenise(texts)]
         self.weights = [np.array([state.weight(word) for word in words]) for words in self.words]
         every = {word for words in self.words for word in words}
-        known = [state.vocabulary[word] for word in every if word in state.vocabulary]
+        known = [state.vocabulary[word] for word in sorted(every) if word in state.vocabulary]
         self.terms = sorted(known, key=lambda term: -state.idf[term])[:MAX_LEXICAL_TERMS]
         self.names: list[tuple[float, np.ndarray]] = []
         self.named = 0.0
@@ -157,8 +157,8 @@ class State:
 
     def _share(self, name: set[str], words: set[str]) -> float:
         """Share of a name's weight that is among `words`."""
-        total = sum(self.weight(word) for word in name)
-        return sum(self.weight(word) for word in name & words) / total if total else 0.0
+        total = sum(self.weight(word) for word in sorted(name))
+        return sum(self.weight(word) for word in sorted(name & words)) / total if total else 0.0
 
 
 def score(asked: Asked, state: State, settings: Retriever) -> Scored:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.engine import Busy, Engine, Failed, Job, Unavailable, check, one_line
 from configs.errors import UserError
-from configs.schema import Mode
+from configs.modes import Mode
 from index import identity
 from index.identity import Part
 from rag.answer import Answer

@@ -6,9 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Mode = Literal["base", "finetuned", "base+rag", "finetuned+rag", "extractive"]
-"""How an answer is made: the generator without or with its adapter, without or with
-retrieved passages, or the best passages quoted with no generator."""
+from configs.modes import Mode
 
 
 class Section(BaseModel):

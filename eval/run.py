@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from configs import entry
 from configs.errors import UserError
 from configs.extras import need
+from configs.modes import MODES
 
 if TYPE_CHECKING:
     from configs.schema import Profile
 
-MODES = ("base", "finetuned", "finetuned+rag", "base+rag", "extractive")
 REGIMES = ("indexed", "withheld")
 
 

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs.schema import Mode
+from configs.modes import Mode
 from eval import views
 from eval.generation.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
 from eval.metrics.bootstrap import Figure, Topics

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from configs.schema import Mode
+from configs.modes import Mode
 from eval.generation.predict import CLOSED, Prediction, Regime, Run
 from eval.metrics.bootstrap import Topics
 

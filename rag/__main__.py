@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from configs import entry
 from configs.errors import UserError, run
+from configs.modes import MODES
 
 if TYPE_CHECKING:
     from rag.answer import Answer
     from rag.pipeline import Pipeline
-
-MODES = ("base", "finetuned", "base+rag", "finetuned+rag", "extractive")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from configs.schema import Mode
+from configs.modes import Mode
 from rag.attribution.references import without_marks
 
 Status = Literal["answered", "abstained", "emergency"]

@@ -22,7 +22,8 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from configs.errors import UserError
-from configs.schema import Answering, Mode, Profile
+from configs.modes import Mode
+from configs.schema import Answering, Profile
 from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from configs.errors import UserError
-from configs.schema import Mode, Profile
+from configs.modes import MODES, Mode
+from configs.schema import Profile
 from eval.datasets.withheld import forced, withheld
 from eval.generation.identity import generator_identity, same_splits
 from rag.answer import Answer, Sentence, cited
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from rag.pipeline import Pipeline
 
 Regime = Literal["indexed", "withheld"]
-MODES: tuple[Mode, ...] = ("base", "finetuned", "finetuned+rag", "base+rag", "extractive")
 REGIMES: tuple[Regime, ...] = ("indexed", "withheld")
 CLOSED: tuple[Mode, ...] = ("base", "finetuned")
 """Modes that see no source: the regime is nothing to them."""

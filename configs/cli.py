@@ -29,7 +29,7 @@ COMMANDS = {
     "chat": Command("app", (), "open the chat in a browser, with the HTTP API under /api"),
     "serve": Command("app", ("--no-browser",), "the same without opening a browser"),
     "ask": Command("rag", (), "answer one question, or a file of them, in the terminal"),
-    "search": Command("index", ("search",), "show the passages nearest to a question"),
+    "search": Command("rag.search", (), "show the passages that the chat would find for a question"),
     "index": Command("index", (), "build the index (also: stats, verify, info)"),
     "finetune": Command(
         "finetune", (), "train the adapter that the chat takes (also: split, data, sweep, export, push)"
@@ -87,8 +87,7 @@ def dispatch() -> int:
     if command is None:
         listed = ", ".join(word for word, one in COMMANDS.items() if one.does)
         raise UserError(f"no command {name!r}; there are: {listed}")
-    # `search` is itself a word of the room's parser, which puts it into the help.
-    entry.called = "medcite" if command.words == (name,) else f"medcite {name}"
+    entry.called = f"medcite {name}"
     sys.argv[1:] = [*command.words, *sys.argv[2:]]
     runpy.run_module(command.module, run_name="__main__", alter_sys=True)
     return 0

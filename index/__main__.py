@@ -1,4 +1,4 @@
-"""Corpora to an index on disk: `python -m index build | stats | verify | info | search "question"`."""
+"""Corpora to an index on disk: `python -m index build | stats | verify | info`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs import entry
-from configs.errors import UserError, run
+from configs.errors import run
 
 if TYPE_CHECKING:
     from configs.schema import Profile
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
-    result = argparse.ArgumentParser(prog=entry.prog("index"), description="Build, check and search the index.")
+    result = argparse.ArgumentParser(prog=entry.prog("index"), description="Build and check the index.")
     commands = result.add_subparsers(dest="command", required=True)
 
     build = commands.add_parser("build", help="build the index; does nothing where it is up to date")
@@ -40,13 +40,9 @@ def parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser("verify", help="check every file of the index against its hash")
     info = commands.add_parser("info", help="what the index was made from")
-    search = commands.add_parser("search", help="the passages nearest to a question")
-    search.add_argument("question", nargs="+")
-    search.add_argument("-k", type=int, default=5, help="how many passages (default: 5)")
-    search.add_argument("--json", action="store_true", help="one JSON object a line")
-    for command in (build, verify, info, search):
+    for command in (build, verify, info):
         command.add_argument("--index", type=Path, metavar="FOLDER", help="the index (default: data/index)")
-    for command in (build, stats, search):
+    for command in (build, stats):
         entry.add_arguments(command)
     return result
 
@@ -57,9 +53,7 @@ def main() -> int:
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = ["build", *words]
     args = parser().parse_args(words)
-    if args.command == "search" and args.k < 1:
-        raise UserError(f"-k {args.k}: give 1 or more")
-    commands = {"build": _build, "stats": _stats, "verify": _verify, "info": _info, "search": _search}
+    commands = {"build": _build, "stats": _stats, "verify": _verify, "info": _info}
     commands[args.command](args)
     return 0
 
@@ -169,39 +163,6 @@ def _info(args: argparse.Namespace) -> None:
 
     manifest, _ = store.read_manifest(args.index or entry.index_folder())
     print(json.dumps(asdict(manifest), indent=2))
-
-
-def _search(args: argparse.Namespace) -> None:
-    import json
-
-    from index.corpus import titled
-    from index.search import search
-    from index.store import Index
-
-    question = " ".join(args.question).strip()
-    if not question:
-        raise UserError("the question is empty")
-    profile = entry.load_for(args)
-    index = Index.open(args.index or entry.index_folder())
-    embedder = _embedder(profile)
-    if index.manifest.embedder != embedder.fingerprint:
-        raise UserError(
-            f"{index.folder}: built with another embedder than profile {profile.name} uses; run: make index"
-        )
-    for n, found in enumerate(search(index, embedder, question, args.k), 1):
-        if args.json:
-            row: dict[str, object] = {"rank": n, "score": found.score, "cosine": found.cosine, "bm25": found.bm25}
-            row |= {"passage": found.passage.id, "title": found.pair.title, "question": found.pair.question}
-            row |= {"institute": found.pair.institute, "url": found.pair.url, "text": found.passage.text}
-            print(json.dumps(row | {"demonstration": found.pair.demonstration}, ensure_ascii=False))
-        else:
-            mark = "  (demonstration text, not from NIH)" if found.pair.demonstration else ""
-            print(f"{n}. {titled(found.pair.title, found.pair.question)}{mark}")
-            print(f"   {found.pair.institute}  {found.pair.url}".rstrip())
-            text = " ".join(found.passage.text.split())
-            print(
-                f"   cosine {found.cosine:.2f}, BM25 {found.bm25:.1f}: {text[:200]}{'…' if len(text) > 200 else ''}\n"
-            )
 
 
 def _embedder(profile: Profile):  # type: ignore[no-untyped-def]

@@ -1,6 +1,6 @@
 """A question as retrieval reads it: the whole, and for a long message also each sentence that may hold the question.
 
-No command of its own; `python -m index search` and `python -m rag` come through here.
+No command of its own; `medcite search` and `medcite ask` come through here.
 """
 
 from __future__ import annotations

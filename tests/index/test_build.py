@@ -15,7 +15,6 @@ from configs.schema import IndexSettings, Passages
 from index import store
 from index.build import build, config_hash, is_current
 from index.passages import embedding_text
-from index.search import search
 from index.store import Index
 from tests.fakes import TOPICS, FakeEmbedder, corpus, pair
 from tests.index import killed
@@ -38,15 +37,6 @@ def test_an_index_holds_what_the_corpus_says(tmp_path: Path) -> None:
         assert np.allclose(index.passage_vectors.reconstruct(row), expected, atol=1e-6)
     for row, own in enumerate(source.pairs):
         assert np.allclose(index.question_vectors.reconstruct(row), embedder.encode([own.question])[0], atol=1e-6)
-
-
-def test_search_finds_the_page_that_says_it(tmp_path: Path) -> None:
-    index = build(corpus(30), tmp_path, CUTTING, FakeEmbedder(), SETTINGS)
-    found = search(index, FakeEmbedder(), "What are the signs, part 2, of gout?", 3)
-    assert len(found) == 3
-    assert found[0].pair.focus == "gout"
-    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-    assert "sign21x0" in search(index, FakeEmbedder(), "sign21x0", 1)[0].passage.text
 
 
 def test_a_rebuild_embeds_only_what_changed(tmp_path: Path) -> None:
@@ -181,7 +171,8 @@ def test_a_kill_leaves_an_index_that_works(killed_builds: Path, stage: str) -> N
     published = stage == "after replace 2"
     assert len(index.pairs) == (killed.NEW if published else 20)
     assert store.verify(folder) == index.manifest
-    assert search(index, FakeEmbedder(), "signs of gout", 1)[0].pair.focus == "gout"
+    best = int(index.lexical.scores("signs of gout").argmax())
+    assert index.pairs[index.passages[best].pair].focus == "gout"
 
     after = FakeEmbedder()
     index = build(corpus(killed.NEW), folder, CUTTING, after, SETTINGS, embeddings=killed_builds / "cache" / stage)

@@ -207,10 +207,3 @@ def test_training_reads_the_corpus_that_the_index_holds_and_says_so(
     gone = run_room("finetune", ["split"], data, monkeypatch, capfd)
     assert gone.returncode == 2
     assert "name the corpus to read" in gone.stderr
-
-
-def test_search_shows_a_question_that_is_its_own_title_once(command: Command, table: Path) -> None:
-    command("build", "--corpus", "my faq.csv")
-    found = command("search", "How to prevent it?", "-k", "1")
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.count("How to prevent it?") == 1

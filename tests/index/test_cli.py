@@ -96,26 +96,3 @@ def test_without_a_network_an_index_of_another_corpus_is_kept(
     assert "kept as it is: the index holds MedQuAD" in found.stderr
     assert "Using the starter corpus" not in found.stderr
     assert (tmp_path / "index" / store.CURRENT).read_text() == before
-
-
-@pytest.mark.weights
-def test_an_index_of_another_embedder_is_not_searched(weights: None, data: Path) -> None:
-    found = command("search", "What is gout?", data=data)
-    assert found.returncode == 2
-    assert "another embedder" in found.stderr
-
-
-@pytest.mark.weights
-def test_build_then_search(weights: None, tmp_path: Path) -> None:
-    built = command("build", "--corpus", "starter", data=tmp_path)
-    assert built.returncode == 0, built.stderr
-    assert "embedding:" in built.stderr, "progress is plain lines in a log"
-    assert "demonstration text, not from NIH" in built.stderr
-    found = command("search", "What are the symptoms of asthma?", "-k", "3", "--json", data=tmp_path)
-    rows = [json.loads(line) for line in found.stdout.splitlines()]
-    assert [row["rank"] for row in rows] == [1, 2, 3]
-    assert "asthma" in rows[0]["title"].lower()
-    assert all(row["demonstration"] and row["text"] for row in rows)
-    plain = command("search", "What", "is", "asthma?", "-k", "1", data=tmp_path).stdout
-    assert "demonstration text" in plain
-    assert "cosine" in plain

@@ -135,7 +135,9 @@ def render(answer: Answer) -> str:
     if answer.status == "abstained":
         parts.append(WHETHER_OR_NOT)
     seconds = answer.timings.total_ms / 1000
-    parts.append(f"{answer.status}; confidence: {answer.confidence_words}; {answer.mode}; {seconds:.1f} s")
+    # Under an emergency notice nothing is answered, so there is nothing to be confident of.
+    confidence = "" if answer.status == "emergency" else f"confidence: {answer.confidence_words}; "
+    parts.append(f"{answer.status}; {confidence}{answer.mode}; {seconds:.1f} s")
     parts.append(answer.disclaimer)
     return "\n\n".join(parts)
 

@@ -149,6 +149,7 @@ def test_the_page_and_the_terminal_say_what_is_left_out(pipeline: Pipeline) -> N
     html = render.turn(Turn("t2", answer.question, answer))
     assert "https://example.org/q" in html
     assert "https://example.org/q" in terminal(answer)
+    assert "onfidence" not in terminal(answer)
     assert "<blockquote" not in html
     assert "Confidence" not in html
 

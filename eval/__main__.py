@@ -53,10 +53,7 @@ def parser(name: str, environment: dict[str, str]) -> argparse.ArgumentParser:
     if medquad:
         beside = Path(medquad).parent
         found = any((beside / folder).is_dir() for folder in JUDGED)
-        places = {"medquad": Path(medquad), "judged": beside if found else None, "data": beside}
-        for action in result._actions:
-            if action.dest in places and not action.default:
-                action.default = places[action.dest]
+        result.set_defaults(medquad=Path(medquad), judged=beside if found else None, data=beside)
     return result
 
 

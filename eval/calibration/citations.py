@@ -14,7 +14,7 @@ from configs.errors import UserError
 from eval.checker.checker import SHIPPED, Model, key_of, measure, save
 from eval.checker.claims import NAMES
 from eval.checker.pairs import HELD_OUT, Labelled, labelled
-from eval.checker.trust import SENTENCES, figures, pair_weights, print_report
+from eval.checker.trust import add_common, figures, pair_weights, print_report
 
 if TYPE_CHECKING:
     from index.embedder import EmbedderLike
@@ -86,12 +86,8 @@ def fit_and_save(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--medquad", type=Path, help="MedQuAD's zip or folder (default: the variable MEDQUAD)")
+    add_common(parser)
     parser.add_argument("--out", type=Path, default=SHIPPED, help="the model's file (default: the one that ships)")
-    parser.add_argument("--embeddings", action="store_true", help="with the profile's embedder too")
-    parser.add_argument("-n", type=int, default=SENTENCES, help=f"sentences of each split (default: {SENTENCES})")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    entry.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -88,15 +88,20 @@ def _both(found: dict[str, Any]) -> str:
     return "precision {}, recall {}".format(*shown)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The arguments that reporting and fitting share."""
     parser.add_argument("--medquad", type=Path, help="MedQuAD's zip or folder (default: the variable MEDQUAD)")
-    parser.add_argument("--model", type=Path, default=SHIPPED, help="the model's file (default: the one that ships)")
     parser.add_argument("--embeddings", action="store_true", help="the checker with the profile's embedder")
-    parser.add_argument("--nli", type=Path, metavar="FOLDER", help="report a local entailment model instead")
     parser.add_argument("-n", type=int, default=SENTENCES, help=f"sentences of each split (default: {SENTENCES})")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     entry.add_arguments(parser)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    add_common(parser)
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="the model's file (default: the one that ships)")
+    parser.add_argument("--nli", type=Path, metavar="FOLDER", help="report a local entailment model instead")
 
 
 def main(args: argparse.Namespace) -> int:

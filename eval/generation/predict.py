@@ -66,23 +66,17 @@ class Prediction:
     pair: str
     answer: Answer
     status: Literal["answered", "abstained", "emergency"]
-    confident: bool = True
-    """Whether retrieval's confidence reached the profile's threshold, or is not asked for."""
 
     @property
     def text(self) -> str:
-        """The answer as its reader would have seen it; nothing where it abstains."""
+        """The answer as its reader would have seen it; nothing where it abstains or is an emergency."""
         return body(self.sentences)
 
     @property
     def sentences(self) -> tuple[Sentence, ...]:
         """The answer's sentences that its reader would have seen."""
-        return () if self.status == "abstained" or self.withheld else self.answer.sentences
-
-    @property
-    def withheld(self) -> bool:
-        """Whether an emergency notice stands alone, because retrieval was not sure enough to quote under it."""
-        return self.status == "emergency" and not self.confident
+        # Under an emergency notice nothing is answered.
+        return self.answer.sentences if self.status == "answered" else ()
 
     @property
     def declined(self) -> bool:
@@ -217,7 +211,7 @@ class Run:
     def _seen(self, pair: QAPair, answer: Answer, mode: Mode) -> Prediction:
         confident = mode in CLOSED or answer.confidence >= self.profile.retriever.abstain_below
         status = "abstained" if answer.status == "answered" and not confident else answer.status
-        return Prediction(pair.id, answer, status, confident)
+        return Prediction(pair.id, answer, status)
 
     def spent(self) -> dict[str, float]:
         """Seconds that each step took, whichever run made its drafts; a step with drafts of unknown time is missing."""

@@ -31,6 +31,8 @@ _GREETING = re.compile(
     r"|good (?:morning|afternoon|evening|day))\s*[,.!:;-]*\s+",
     re.IGNORECASE,
 )
+# "Why??" asks what "Why?" asks, but its vector is another: a second mark turned an answer into an abstention.
+_REPEATED = re.compile(r"([?!])[?!]+")
 _ASKS = re.compile(
     r"\?|\b(?:what|how|why|when|where|which|who|is there|are there|can|could|should|does|do i|would like|want|need|"
     r"know|information|info|advise|suggest|treat\w*|cure\w*|symptoms?|causes?)\b",
@@ -45,7 +47,7 @@ def parts(question: str, limit: int) -> list[str]:
     ask come before the others. Always at least one text; only the first MAX_WORDS words are read.
     """
     words = question.split()
-    text = " ".join(words[:MAX_WORDS])
+    text = _REPEATED.sub(r"\1", " ".join(words[:MAX_WORDS]))
     text = _GREETING.sub("", text) or text
     sentences = [text[start:end] for start, end in spans(text)]
     kept = [s for s in sentences if not _COURTESY.match(s.strip(" .,!?;:-"))] or sentences or [text]

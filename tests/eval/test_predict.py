@@ -20,20 +20,19 @@ from rag.answer import Answer, Sentence
 from tests.rag.generators import tiny
 
 
-def prediction(status: str = "answered", confident: bool = True, seen: str | None = None, **more: Any) -> Prediction:
+def prediction(status: str = "answered", seen: str | None = None, **more: Any) -> Prediction:
     answer = Answer(question="q", mode="finetuned+rag", status=status, sentences=(Sentence(text="It is so."),), **more)
-    return Prediction("p", answer, seen or status, confident)  # type: ignore[arg-type]
+    return Prediction("p", answer, seen or status)  # type: ignore[arg-type]
 
 
 def test_what_a_reader_sees() -> None:
     assert prediction().text == prediction().forced == "It is so."
-    unsure = prediction(confident=False, seen="abstained")
+    unsure = prediction(seen="abstained")
     assert (unsure.text, unsure.forced, unsure.declined) == ("", "It is so.", False)
     declined = prediction("abstained")
     assert (declined.text, declined.forced, declined.declined) == ("", "", True)
-    # The notice stands alone where retrieval would not have been sure enough to quote under it.
-    assert prediction("emergency").text == "It is so."
-    assert prediction("emergency", confident=False).text == ""
+    # The notice stands alone, whatever stands in the answer under it.
+    assert prediction("emergency").text == ""
 
 
 def scored(values: list[float]) -> Any:

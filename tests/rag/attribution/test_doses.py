@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,13 @@ Q_FEVER = (
     "Doxycycline is the first line treatment for all adults. Treatment works best if it begins early. "
     "Adults: Doxycycline 100 mg every 12 hours and hydroxychloroquine 200 mg every 8 hours. "
     "Children under 45 kg: 2.2 mg/kg body weight given twice a day. Most people recover."
+)
+
+
+# By another way than the code's own reading of quantities.
+AMOUNT = re.compile(
+    r"\b\d[\d.,]*\s?(?:mg|mcg|µg|ml|milligrams?|micrograms?|tablets?|capsules?|pills?|puffs?|drops?)\b(?!\s?(?:/|per)\s?d?l)",
+    re.IGNORECASE,
 )
 
 
@@ -205,6 +213,7 @@ def test_six_hundred_messages_show_no_dose_even_with_the_worst_retriever(
         shown = [source.text for source in answer.sources if source.n in unnamed]
         shown += [sentence.text for sentence in answer.sentences if unnamed & set(sentence.citations)]
         assert [dose for text in shown for dose in doses(text)] == [], message
+        assert [found.group() for text in shown for found in AMOUNT.finditer(text)] == [], message
     assert asked >= 500
     assert notices >= 100
     assert left_out >= 500

@@ -159,6 +159,8 @@ def test_parts_of_a_message() -> None:
     assert not any("Hello" in text or "Thank you" in text for text in found)
     assert parts("What is gout?", 8) == ["What is gout?"]
     assert parts("Hello", 8) == ["Hello"]
+    for marks in ("??", "?!", "?!?!??"):
+        assert parts(f"What is gout{marks}", 8) == ["What is gout?"], "a repeated mark asks nothing more"
     assert len(parts(message * 20, 3)) == 3
     assert sum(len(text.split()) for text in parts("word " * 5000, 50)) <= 2 * MAX_WORDS
 

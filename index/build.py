@@ -24,6 +24,7 @@ from index.corpus import QAPair
 from index.embedder import EmbedderLike
 from index.lexical import Lexical
 from index.store import Index, Manifest
+from index.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from index.sources import Corpus
@@ -144,6 +145,7 @@ def _write(
     vectors.write(vectors.make(matrix[len(pairs) :], settings.hnsw_above), place / store.PASSAGE_VECTORS)
     Lexical.build([lexical_text(pairs[one.pair], one) for one in cuts]).save(place / store.LEXICAL)
     store.write_tables(place, pairs, cuts)
+    Vocabulary.of(pairs).save(place / store.VOCABULARY)
     store.sync(place)
     files = {
         str(file.relative_to(place)): {"size": file.stat().st_size, "sha256": store.file_digest(file)}

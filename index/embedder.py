@@ -109,6 +109,11 @@ class Embedder:
         return model.eval()
 
     @cached_property
+    def words(self) -> frozenset[str]:
+        """The whole words of its vocabulary, in lower case: everyday words that are no misspelling of a rare one."""
+        return frozenset(word for word in self.model.tokenizer.get_vocab() if word.isalpha() and len(word) > 3)
+
+    @cached_property
     def fingerprint(self) -> str:
         """The model's id and a SHA-256 over a sample of every weight: the same on every machine and precision."""
         import torch

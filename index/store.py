@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,6 +24,7 @@ from configs.errors import UserError
 from index import identity
 from index.corpus import QAPair
 from index.passages import Passage
+from index.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +37,7 @@ MANIFEST = "manifest.json"
 PAIRS, PASSAGES = "pairs.parquet", "passages.parquet"
 QUESTION_VECTORS, PASSAGE_VECTORS = "questions.faiss", "passages.faiss"
 LEXICAL = "lexical"
+VOCABULARY = "vocabulary.json"
 
 Row = TypeVar("Row", QAPair, Passage)
 
@@ -109,6 +112,14 @@ class Index:
     question_vectors: Any
     passage_vectors: Any
     lexical: Lexical
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """The corpus's words; of an index that was built without them, counted now."""
+        try:
+            return Vocabulary.load(_in_use(self.folder) / VOCABULARY)
+        except (OSError, ValueError, KeyError):
+            return Vocabulary.of(self.pairs)
 
     @classmethod
     def open(cls, folder: Path) -> Index:

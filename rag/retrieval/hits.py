@@ -30,3 +30,5 @@ class Retrieval:
     nearest: tuple[str, ...]
     nearest_questions: tuple[str, ...] = ()
     """The question that asks for each of the nearest topics."""
+    changes: tuple[tuple[str, str], ...] = ()
+    """Words of the question whose spelling was corrected, as (typed, read)."""

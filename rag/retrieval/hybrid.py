@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -22,17 +23,16 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from configs.schema import Retriever
-from rag.retrieval.confidence import Confidence, Features
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.question import parts
 from rag.retrieval.ranking import Asked, Scored, State, pick, score
+from rag.retrieval.reranker import Reranker, candidates, rank, spread
+from rag.retrieval.spelling import Speller
 
 RARE = 0.3
 """Weight past which a single word is a name and not a theme."""
 REMEMBERED = 16
 """Texts whose vectors are kept: the emergency classifier and the search read the same question."""
-FEATURE_HITS = 3
-"""Best passages whose pages are asked whether they hold the question's words."""
 
 
 class HybridRetriever(BaseRetriever):
@@ -67,33 +67,46 @@ class HybridRetriever(BaseRetriever):
         Fewer than `k` only where the index holds fewer different ones. A question without a word is
         answered by an empty Retrieval.
         """
-        found, features = self.examine(question, k)
-        hits = found.hits
-        return Retrieval(hits, self._confidence(features) if hits else 0.0, found.nearest, found.nearest_questions)
-
-    def examine(self, question: str, k: int | None = None) -> tuple[Retrieval, Features]:
-        """As `retrieve`, with confidence 0 and the features that it would be computed from."""
         wanted = k or self.k or self.settings.k
-        texts = parts(question, self.settings.parts)
         if not any(character.isalnum() for character in question) or not len(self.index.passages):
-            return Retrieval((), 0.0, ()), Features()
-        state = self._state
-        with _one_thread():
-            asked = Asked(texts, self.encode(texts), state)
-            scored = score(asked, state, self.settings)
-        rows = pick(scored, state, self.settings, max(wanted, FEATURE_HITS))
-        hits = tuple(self._hit(scored, at) for at in rows)
-        features = state.features(asked, scored, [int(scored.rows[at]) for at in rows[:FEATURE_HITS]])
+            return Retrieval((), 0.0, ())
+        read = self.speller.correct(question)
+        asked = self.asked(read.text)
+        scored = score(asked, self._state, self.settings)
+        found = candidates(asked, scored, self._state)
+        page, aspect = self._reranker(found.values)
+        order = np.argsort(-rank(page, aspect), kind="stable")
+        best = order[0]
+        confidence = self._reranker.confidence(found.values[best], float(page[best]), float(aspect[best]))
+        ranked = replace(scored, score=spread(scored, found, rank(page, aspect)))
+        rows = pick(ranked, self._state, self.settings, wanted)
+        hits = tuple(self._hit(ranked, at) for at in rows)
         nearest: dict[str, str] = {}
         for hit in hits:
             nearest.setdefault(hit.pair.title, hit.pair.asks)
         titles = tuple(nearest)[:3]
-        return Retrieval(hits[:wanted], 0.0, titles, tuple(nearest[title] for title in titles)), features
+        return Retrieval(hits, confidence, titles, tuple(nearest[title] for title in titles), read.changes)
+
+    def asked(self, question: str) -> Asked:
+        """A question whose spelling is right, taken apart and embedded."""
+        texts = parts(question, self.settings.parts)
+        with _one_thread():
+            return Asked(texts, self.encode(texts), self._state)
 
     @cached_property
-    def _confidence(self) -> Confidence:
-        # Loaded at the first question, so that calibration can examine questions before there is a model.
-        model = Confidence.load()
+    def speller(self) -> Speller:
+        """Corrects the words of a question against those of the index."""
+        return Speller(self.index.vocabulary, getattr(self.embedder, "words", ()))
+
+    @property
+    def state(self) -> State:
+        """What is prepared for the index; for calibration."""
+        return self._state
+
+    @cached_property
+    def _reranker(self) -> Reranker:
+        # Loaded at the first question, so that calibration can score candidates before there is a model.
+        model = Reranker.load()
         model.check(self.embedder.fingerprint)
         return model
 

@@ -64,7 +64,7 @@ class Names:
                     continue
                 key = known.get(name)
                 if key is None:
-                    key = known[name] = _key(name)
+                    key = known[name] = name_key(name)
                 if not key or len(key) > MAX_NAME_WORDS or not _usable(name, key):
                     continue
                 rows[key][row] = None
@@ -95,13 +95,14 @@ class Names:
         return found
 
 
-def _key(name: str) -> tuple[str, ...]:
+def name_key(name: str) -> tuple[str, ...]:
+    """The stemmed words of a name, by which names are compared."""
     return tuple(_stem(word.lower()) for word in _WORD.findall(name))
 
 
 def theme(name: str) -> bool:
     """Whether a name says what is asked rather than what about, as the "side effects" of a page on drug reactions."""
-    return _key(name) in _THEMES
+    return name_key(name) in _THEMES
 
 
 def other_name(question: str, pair: QAPair) -> str:
@@ -111,11 +112,11 @@ def other_name(question: str, pair: QAPair) -> str:
     """
     raw = _WORD.findall(question)
     words = [_stem(word.lower()) for word in raw]
-    if pair.focus and _places(_key(pair.focus), words):
+    if pair.focus and _places(name_key(pair.focus), words):
         return ""
     best, most = "", 0
     for name in pair.synonyms:
-        key = _key(name)
+        key = name_key(name)
         if len(key) <= most or not _usable(name, key):
             continue
         places = _places(key, words)
@@ -134,10 +135,10 @@ def names_it(question: str, pair: QAPair) -> bool:
     raw = _WORD.findall(question)
     words = [_stem(word.lower()) for word in raw]
     if not pair.focus:
-        wanted = {word for word in _key(pair.question) if word not in _EVERYDAY}
+        wanted = {word for word in name_key(pair.question) if word not in _EVERYDAY}
         return bool(wanted) and wanted <= set(words)
     for name in (pair.focus, *pair.synonyms):
-        key = _key(name)
+        key = name_key(name)
         if not key or not _usable(name, key):
             continue
         places = _places(key, words)

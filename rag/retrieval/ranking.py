@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -53,6 +54,7 @@ class Asked:
         known = [state.vocabulary[word] for word in sorted(every) if word in state.vocabulary]
         self.terms = sorted(known, key=lambda term: -state.idf[term])[:MAX_LEXICAL_TERMS]
         self.names: list[tuple[float, np.ndarray]] = []
+        self.name_words: list[tuple[str, ...]] = []
         self.named = 0.0
         for text, words, weights in zip(texts, self.words, self.weights, strict=True):
             total = float(weights.sum()) or 1.0
@@ -60,6 +62,7 @@ class Asked:
                 own = sum(float(weight) for word, weight in zip(words, weights, strict=True) if word in found.words)
                 share = min(own / total, 1.0)
                 self.names.append((share, found.pairs))
+                self.name_words.append(found.words)
                 self.named = max(self.named, share)
 
 
@@ -83,6 +86,8 @@ class State:
         idf = np.log1p((documents - frequency + 0.5) / (frequency + 0.5))
         # As a share of what an unknown word would weigh, so that corpora of all sizes are alike.
         self.idf = idf / np.log1p((documents + 0.5) / 0.5)
+        self._names_of: dict[int, list[frozenset[str]]] = {}
+        self._asked_of: dict[int, frozenset[str]] = {}
 
     @cached_property
     def page_passages(self) -> list[np.ndarray]:
@@ -95,6 +100,20 @@ class State:
         """A word's rarity in 0..1; 1 for one that the corpus does not have."""
         term = self.vocabulary.get(word)
         return float(self.idf[term]) if term is not None and term < len(self.idf) else 1.0
+
+    def names_of(self, pair: int) -> list[frozenset[str]]:
+        """The stemmed words of a pair's title and of each of its synonyms; no synonym that is a theme."""
+        if pair not in self._names_of:
+            one = self.index.pairs[pair]
+            names = tokenise([one.title, *(name for name in one.synonyms if not theme(name))])
+            self._names_of[pair] = [frozenset(name) for name in names]
+        return self._names_of[pair]
+
+    def asked_of(self, pair: int) -> frozenset[str]:
+        """The stemmed words of a pair's own question."""
+        if pair not in self._asked_of:
+            self._asked_of[pair] = frozenset(tokenise([self.index.pairs[pair].question])[0])
+        return self._asked_of[pair]
 
     def passages_of(self, pairs: np.ndarray) -> np.ndarray:
         """Rows of the passages of some pairs."""
@@ -126,9 +145,9 @@ class State:
             names = [set(name) for name in tokenise([pair.title, *(n for n in pair.synonyms if not theme(n))])]
             title = set().union(*names, tokenise([pair.question])[0])
             titled = np.array([word in title for word in words], dtype=bool)
-            held = titled | self._held(words, int(self.page_of[scored.pairs[i]]))
+            held = titled | self.held(words, int(self.page_of[scored.pairs[i]]))
             every = {word for group in asked.words for word in group}
-            asks = max(self._share(name, every) for name in names)
+            asks = max(self.share(name, every) for name in names)
             share = float(weights[held].sum()) / total + asks
             if share > best_held:
                 best_held = share
@@ -142,7 +161,7 @@ class State:
                 )
         return best
 
-    def _held(self, words: list[str], page: int) -> np.ndarray:
+    def held(self, words: list[str], page: int) -> np.ndarray:
         """Which words any passage of the page holds, (n_words,) bool."""
         rows = self.page_passages[page]
         held = np.zeros(len(words), dtype=bool)
@@ -155,7 +174,7 @@ class State:
             held[i] = len(postings) > 0 and bool((postings[place] == rows).any())
         return held
 
-    def _share(self, name: set[str], words: set[str]) -> float:
+    def share(self, name: Set[str], words: Set[str]) -> float:
         """Share of a name's weight that is among `words`."""
         total = sum(self.weight(word) for word in sorted(name))
         return sum(self.weight(word) for word in sorted(name & words)) / total if total else 0.0

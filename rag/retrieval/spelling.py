@@ -1,0 +1,117 @@
+"""Misspelt words of a question, corrected against the words that the corpus knows.
+
+    speller = Speller(index.vocabulary, english)
+    speller.correct("symptoms of diabetis").text   ->   "symptoms of diabetes"
+
+Embeddings and BM25 both fail on a misspelt name, and the names of topics are found letter by letter. Only words that
+neither the corpus nor the embedder's own vocabulary knows are touched, so that a medicine's name that the corpus lacks
+is not turned into a disease; what was changed is told, so that the reader can see it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rapidfuzz import process
+from rapidfuzz.distance import DamerauLevenshtein
+
+from index.vocabulary import WORD, Vocabulary
+
+SHORTEST = 4
+"""Letters; a shorter unknown word is an abbreviation rather than a slip."""
+KNOWN = 3
+"""Times a word must stand in the corpus to be no misspelling of its own; the corpus has some, too."""
+FREQUENT = 20
+"""Times that a word which is no part of a name must stand in the corpus for a correction of two letters or more."""
+NAME_BONUS = 1.2
+"""What being part of a topic's name is worth, in edits: a question's slip is most often in the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A question as it is searched, and the words that were changed, as (typed, read) in their order."""
+
+    text: str
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+class Speller:
+    """Corrects words; thread-safe, about 10 ms for each unknown word on one core, nothing for known ones."""
+
+    def __init__(self, words: Vocabulary, english: Collection[str] = ()) -> None:
+        """`english`: further words that are right as they are."""
+        self._counts, self._names, self._phrases = words.counts, words.names, words.phrases
+        self._english = frozenset(english)
+        self._of_length: dict[int, list[str]] = defaultdict(list)
+        for word, count in words.counts.items():
+            if len(word) >= SHORTEST and (count >= KNOWN or word in self._names):
+                self._of_length[len(word)].append(word)
+        self._nearest = lru_cache(maxsize=4096)(self._search)
+
+    def correct(self, text: str) -> Corrected:
+        """The text with its unknown words replaced by the nearest known ones, case of the others kept."""
+        pieces: list[str] = []
+        changes: list[tuple[str, str]] = []
+        last = 0
+        found = list(WORD.finditer(text))
+        for place, match in enumerate(found):
+            if match.start() < last:
+                continue
+            end, word = match.end(), match.group().lower().replace("’", "'")
+            following = found[place + 1] if place + 1 < len(found) else None
+            new = ""
+            if following and text[end : following.start()] in (" ", "-"):
+                other = following.group().lower()
+                # "pink eye" where the corpus writes "pinkeye".
+                if len(word + other) >= 6 and word + other in self._names and (word, other) not in self._phrases:
+                    new, end = word + other, following.end()
+            new = (
+                new or self._possessive(word) or ("" if self.knows(word) else self._nearest(word) or self._apart(word))
+            )
+            if new:
+                pieces += [text[last : match.start()], new]
+                changes.append((text[match.start() : end], new))
+                last = end
+        return Corrected("".join([*pieces, text[last:]]), tuple(changes)) if changes else Corrected(text)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word, in lower case, is right as it is, as far as corpus and embedder tell."""
+        stem = word.removesuffix("'s")
+        return any(
+            one in self._english or one in self._names or self._counts.get(one, 0) >= KNOWN
+            for one in (word, stem, stem.removesuffix("s"))
+        )
+
+    def _possessive(self, word: str) -> str:
+        """`parkinson's` for `parkinsons`, where only the former is a name's."""
+        with_mark = f"{word[:-1]}'s"
+        return with_mark if word.endswith("s") and word not in self._english and with_mark in self._names else ""
+
+    def _apart(self, word: str) -> str:
+        """`heart attack` for `heartattack`, where a name has the two words."""
+        cuts = ((word[:at], word[at:]) for at in range(3, len(word) - 2))
+        return next((" ".join(cut) for cut in cuts if cut in self._phrases), "")
+
+    def _search(self, word: str) -> str:
+        if len(word) < SHORTEST or not word.isalpha():
+            return ""
+        limit = 1 if len(word) < 7 else 2 if len(word) < 12 else 3
+        best, least = "", math.inf
+        for length in range(len(word) - limit, len(word) + limit + 1):
+            near = process.extract(
+                word, self._of_length.get(length, ()), scorer=DamerauLevenshtein.distance, score_cutoff=limit, limit=12
+            )
+            for candidate, edits, _ in near:
+                named, count = candidate in self._names, self._counts.get(candidate, 1)
+                other_start = candidate[0] != word[0]
+                if (other_start and (edits > 1 or len(word) < 6)) or (edits > 1 and not named and count < FREQUENT):
+                    continue
+                # Two edits apart weigh more than any frequency: 0.25 is a factor of 10.
+                cost = 2.0 * edits + other_start - NAME_BONUS * named - 0.25 * math.log10(max(count, 1))
+                if cost < least:
+                    best, least = candidate, cost
+        return (self._possessive(best) or best) if best else ""

@@ -70,7 +70,7 @@ class Labeler:
     def examine(self, question: str, hidden: str = "", without: int = -1) -> tuple[Candidates, np.ndarray]:
         """A question's candidates and the pair (row) of each, a name hidden and a topic taken out of the index."""
         retriever = self.retriever
-        asked = retriever.asked(retriever.speller.correct(question).text)
+        asked = retriever.asked(retriever.read(question).text)
         hide: frozenset[str] = frozenset()
         if hidden:
             hide = frozenset(tokenise([hidden])[0])
@@ -236,10 +236,11 @@ def main(args: argparse.Namespace) -> int:
                 examples[part].append(labeler.example(one))
                 say(f"{part} questions", done, count)
     page, aspect = networks(examples["train"])
+    held_out = figures((page, aspect), examples["validation"])
     facts = {
         "date": date.today().isoformat(),
         "questions": TRAIN,
-        "held out": figures((page, aspect), examples["validation"]),
+        "held out": held_out,
         "corpus": index.manifest.corpus_digest,
         "embedder": embedder.fingerprint,
         "retriever": profile.retriever.model_dump(),
@@ -249,7 +250,7 @@ def main(args: argparse.Namespace) -> int:
     real = real_questions(retriever, args.medquad, args.mediqa, args.liveqa)
     decision, shares = decided(cases(labeler, model, examples["validation"], real))
     replace(model, decision=decision, provenance=facts | {"sets": shares}).save(args.out or SHIPPED)
-    for name, value in facts["held out"].items():
+    for name, value in held_out.items():
         print(f"{name:32} {value}")
     for kind, row in shares.items():
         print(f"{kind:32} {row['n']:4} answered {row['answered']:.3f}")

@@ -24,10 +24,11 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from configs.schema import Retriever
 from rag.retrieval.hits import Hit, Retrieval
+from rag.retrieval.lay_names import with_medical_names
 from rag.retrieval.question import parts
 from rag.retrieval.ranking import Asked, Scored, State, pick, score
 from rag.retrieval.reranker import Reranker, candidates, rank, spread
-from rag.retrieval.spelling import Speller
+from rag.retrieval.spelling import Corrected, Speller
 
 RARE = 0.3
 """Weight past which a single word is a name and not a theme."""
@@ -70,7 +71,7 @@ class HybridRetriever(BaseRetriever):
         wanted = k or self.k or self.settings.k
         if not any(character.isalnum() for character in question) or not len(self.index.passages):
             return Retrieval((), 0.0, ())
-        read = self.speller.correct(question)
+        read = self.read(question)
         asked = self.asked(read.text)
         scored = score(asked, self._state, self.settings)
         found = candidates(asked, scored, self._state)
@@ -86,6 +87,12 @@ class HybridRetriever(BaseRetriever):
             nearest.setdefault(hit.pair.title, hit.pair.asks)
         titles = tuple(nearest)[:3]
         return Retrieval(hits, confidence, titles, tuple(nearest[title] for title in titles), read.changes)
+
+    def read(self, question: str) -> Corrected:
+        """A question as it is searched: spelling corrected, medical names beside lay ones."""
+        spelled = self.speller.correct(question)
+        named = with_medical_names(spelled.text)
+        return Corrected(named.text, (*spelled.changes, *named.changes))
 
     def asked(self, question: str) -> Asked:
         """A question whose spelling is right, taken apart and embedded."""

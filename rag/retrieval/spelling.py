@@ -11,6 +11,7 @@ is not turned into a disease; what was changed is told, so that the reader can s
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -30,6 +31,23 @@ FREQUENT = 20
 NAME_BONUS = 1.2
 """What being part of a topic's name is worth, in edits: a question's slip is most often in the name."""
 
+_TYPED = frozenset(
+    """
+    alot arent cant couldnt didnt doesnt dont gonna hadnt hasnt havent hubby isnt kinda lol mommy okay plz pls shes
+    shouldnt thats theres theyre thx wanna wasnt werent whats whos wont wouldnt youre
+    """.split()
+)
+"""Everyday words of messages that no health page has."""
+_SOUNDS = tuple(
+    (re.compile(pattern), sound)
+    for pattern, sound in (
+        (r"^(?:pn|kn|gn)", "n"), (r"^ps", "s"), (r"^wr", "r"), (r"^x", "s"), (r"ph", "f"), (r"[ao]e|ea|ee", "e"),
+        (r"eu|ou", "u"), (r"cz|x", "s"), (r"y", "i"), (r"sch|ch|ck|q|c(?![eiy])", "k"), (r"s?c(?=[eiy])|z", "s"),
+        (r"h", ""), (r"(.)\1+", r"\1"),
+    )
+)  # fmt: skip
+"""Spellings of one sound in English, first to last: "numonia" and "pneumonia" are the same then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
@@ -47,9 +65,12 @@ class Speller:
         self._counts, self._names, self._phrases = words.counts, words.names, words.phrases
         self._english = frozenset(english)
         self._of_length: dict[int, list[str]] = defaultdict(list)
+        self._of_sound: dict[str, list[str]] = defaultdict(list)
         for word, count in words.counts.items():
             if len(word) >= SHORTEST and (count >= KNOWN or word in self._names):
                 self._of_length[len(word)].append(word)
+                if word in self._names:
+                    self._of_sound[_sound(word)].append(word)
         self._nearest = lru_cache(maxsize=4096)(self._search)
 
     def correct(self, text: str) -> Corrected:
@@ -82,7 +103,7 @@ class Speller:
         """Whether a word, in lower case, is right as it is, as far as corpus and embedder tell."""
         stem = word.removesuffix("'s")
         return any(
-            one in self._english or one in self._names or self._counts.get(one, 0) >= KNOWN
+            one in self._english or one in self._names or one in _TYPED or self._counts.get(one, 0) >= KNOWN
             for one in (word, stem, stem.removesuffix("s"))
         )
 
@@ -101,6 +122,9 @@ class Speller:
             return ""
         limit = 1 if len(word) < 7 else 2 if len(word) < 12 else 3
         best, least = "", math.inf
+        if alike := self._of_sound.get(_sound(word)):
+            best = max(alike, key=lambda one: (self._counts.get(one, 1), one))
+            least = 2.0 * 0.8 - NAME_BONUS - 0.25 * math.log10(self._counts.get(best, 1))
         for length in range(len(word) - limit, len(word) + limit + 1):
             near = process.extract(
                 word, self._of_length.get(length, ()), scorer=DamerauLevenshtein.distance, score_cutoff=limit, limit=12
@@ -115,3 +139,9 @@ class Speller:
                 if cost < least:
                     best, least = candidate, cost
         return (self._possessive(best) or best) if best else ""
+
+
+def _sound(word: str) -> str:
+    for pattern, sound in _SOUNDS:
+        word = pattern.sub(sound, word)
+    return word

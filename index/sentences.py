@@ -28,6 +28,9 @@ _LINE = re.compile(r"[^\n]+")
 _WORD_BEFORE = re.compile(r"(\S+)$")
 _NEXT_WORD = re.compile(r"\s*[\"'“‘(\[]{0,3}(\w+)")
 
+LIST_MARK = re.compile(r"[-*•–·]\s+|\(?\d{1,2}[.)]\s+(?!\d)")
+"""What stands before an item of a list."""
+
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Sentences of `text` as (start, end) characters, in order, not overlapping, without outer white space.
@@ -83,3 +86,14 @@ def _add(found: list[tuple[int, int]], text: str, start: int, end: int) -> None:
         end -= 1
     if start < end:
         found.append((start, end))
+
+
+def sentences_of(text: str) -> list[tuple[int, int]]:
+    """Sentence spans of a text with their list marks left out; spans that hold no word are left out too."""
+    found = []
+    for start, end in spans(text):
+        mark = LIST_MARK.match(text, start, end)
+        start = mark.end() if mark else start
+        if start < end:
+            found.append((start, end))
+    return found

@@ -70,7 +70,7 @@ class Labeler:
     def examine(self, question: str, hidden: str = "", without: int = -1) -> tuple[Candidates, np.ndarray]:
         """A question's candidates and the pair (row) of each, a name hidden and a topic taken out of the index."""
         retriever = self.retriever
-        asked = retriever.asked(retriever.read(question).text)
+        asked = retriever.asked(retriever.searched(question).text)
         hide: frozenset[str] = frozenset()
         if hidden:
             hide = frozenset(tokenise([hidden])[0])

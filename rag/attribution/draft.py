@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz
 
-from index.sentences import spans
+from index.sentences import LIST_MARK, spans
 from rag.attribution.references import references, without_marks, words_of
-from rag.attribution.support import LIST_MARK
 from rag.attribution.words import Token, plain
 
 MAX_DRAFT = 20_000

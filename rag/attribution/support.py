@@ -7,14 +7,13 @@ the sources, that the unit holds. `python -m eval.bench.attribution CORPUS` meas
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from index.sentences import spans
+from index.sentences import LIST_MARK, sentences_of
 from rag.answer import Source
 from rag.attribution.entities import names
 from rag.attribution.polarity import polarity
@@ -22,7 +21,6 @@ from rag.attribution.quantities import Quantity, holds, quantities
 from rag.attribution.references import words_of
 from rag.attribution.words import Token, plain, stem, tokens
 
-LIST_MARK = re.compile(r"[-*•–·]\s+|\(?\d{1,2}[.)]\s+(?!\d)")
 TOPIC_WEIGHT = 0.5
 """Weight of the page's own topic words: every sentence of the page is about them, whether it says so or not."""
 
@@ -50,17 +48,6 @@ class Text:
     sentences: tuple[tuple[int, int], ...]
     units: tuple[tuple[int, int], ...]
     bounds: tuple[tuple[int, int], ...]
-
-
-def sentences_of(text: str) -> list[tuple[int, int]]:
-    """Sentence spans of a text with their list marks left out; spans that hold no word are left out too."""
-    found = []
-    for start, end in spans(text):
-        mark = LIST_MARK.match(text, start, end)
-        start = mark.end() if mark else start
-        if start < end:
-            found.append((start, end))
-    return found
 
 
 @lru_cache(maxsize=64)

@@ -23,15 +23,19 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from configs.schema import Retriever
+from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.lay_names import with_medical_names
 from rag.retrieval.question import parts
 from rag.retrieval.ranking import Asked, Scored, State, pick, score
-from rag.retrieval.reranker import Reranker, candidates, rank, spread
+from rag.retrieval.reading import Line, Piece, read
+from rag.retrieval.reranker import Candidates, Reranker, candidates, decision_values, rank, spread
 from rag.retrieval.spelling import Corrected, Speller
 
 RARE = 0.3
 """Weight past which a single word is a name and not a theme."""
+READ_ANSWERS, READ_PASSAGES = 8, 2
+"""Answers whose sentences are read, and passages of each."""
 REMEMBERED = 16
 """Texts whose vectors are kept: the emergency classifier and the search read the same question."""
 
@@ -71,24 +75,53 @@ class HybridRetriever(BaseRetriever):
         wanted = k or self.k or self.settings.k
         if not any(character.isalnum() for character in question) or not len(self.index.passages):
             return Retrieval((), 0.0, ())
-        read = self.read(question)
-        asked = self.asked(read.text)
+        asks = self.searched(question)
+        asked = self.asked(asks.text)
         scored = score(asked, self._state, self.settings)
         found = candidates(asked, scored, self._state)
         page, aspect = self._reranker(found.values)
-        order = np.argsort(-rank(page, aspect), kind="stable")
-        best = order[0]
-        confidence = self._reranker.confidence(found.values[best], float(page[best]), float(aspect[best]))
-        ranked = replace(scored, score=spread(scored, found, rank(page, aspect)))
+        ranks, line, best = self._ranks(asked.texts, scored, found, page, aspect)
+        known = decision_values(found.values[best], float(page[best]), float(aspect[best]), line)
+        confidence = self._reranker.confidence(known)
+        ranked = replace(scored, score=spread(scored, ranks))
         rows = pick(ranked, self._state, self.settings, wanted)
         hits = tuple(self._hit(ranked, at) for at in rows)
         nearest: dict[str, str] = {}
         for hit in hits:
             nearest.setdefault(hit.pair.title, hit.pair.asks)
         titles = tuple(nearest)[:3]
-        return Retrieval(hits, confidence, titles, tuple(nearest[title] for title in titles), read.changes)
+        return Retrieval(hits, confidence, titles, tuple(nearest[title] for title in titles), asks.changes)
 
-    def read(self, question: str) -> Corrected:
+    def _ranks(
+        self, texts: list[str], scored: Scored, found: Candidates, page: np.ndarray, aspect: np.ndarray
+    ) -> tuple[dict[int, float], Line | None, int]:
+        """What each passage (place in `scored`) is ranked by, the best sentence, and its candidate's place."""
+        ranks = rank(page, aspect)
+        order = np.argsort(-ranks, kind="stable")
+        ranked: dict[int, float] = {}
+        for at, candidate in enumerate(order):
+            pair = scored.pairs[found.places[candidate]]
+            ranked |= {int(place): -1.0 - at for place in np.flatnonzero(scored.pairs == pair)}
+        places, pieces, owner = [], [], []
+        for candidate in order[:READ_ANSWERS]:
+            pair_row = int(scored.pairs[found.places[candidate]])
+            own = np.flatnonzero(scored.pairs == pair_row)
+            kind = kind_of(self.index.pairs[pair_row])
+            for place in sorted(own, key=lambda one: -scored.score[one])[:READ_PASSAGES]:
+                passage = self.index.passages[int(scored.rows[place])]
+                places.append(int(place))
+                owner.append(int(candidate))
+                pieces.append(Piece(passage.text, kind, passage.ordinal == 0, float(page[candidate])))
+        lines = read(texts, pieces, self.encode)
+        best: Line | None = None
+        for line in lines:
+            if line.cosine and (best is None or line.value > best.value):
+                best = line
+            if line.cosine:
+                ranked[places[line.piece]] = max(ranked[places[line.piece]], line.value)
+        return ranked, best, owner[best.piece] if best else int(order[0])
+
+    def searched(self, question: str) -> Corrected:
         """A question as it is searched: spelling corrected, medical names beside lay ones."""
         spelled = self.speller.correct(question)
         named = with_medical_names(spelled.text)

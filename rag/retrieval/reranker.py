@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from configs.errors import UserError
 from index.lexical import tokenise
 from rag.retrieval import aspects as of
 from rag.retrieval.ranking import Asked, Scored, State
+from rag.retrieval.reading import Line
 
 log = logging.getLogger(__name__)
 
@@ -169,13 +171,10 @@ def rank(page: np.ndarray, aspect: np.ndarray) -> np.ndarray:
     return page * (PAGE_ALONE + aspect)
 
 
-def spread(scored: Scored, found: Candidates, ranks: np.ndarray) -> np.ndarray:
-    """The candidates' ranks for every passage of their answers, (n_scored,); within an answer in the order of `scored`.
-
-    Passages of answers that are no candidates come last, in their own order.
-    """
-    of_pair = dict(zip(scored.pairs[found.places].tolist(), ranks.tolist(), strict=True))
-    own = np.array([of_pair.get(int(pair), -1.0) for pair in scored.pairs])
+def spread(scored: Scored, ranks: Mapping[int, float]) -> np.ndarray:
+    """The ranks of passages (places in `scored`) as scores of all, (n_scored,); equal ones in the order of `scored`."""
+    lowest = min(ranks.values(), default=0.0) - 1.0
+    own = np.array([ranks.get(place, lowest) for place in range(len(scored.rows))])
     span = max(float(np.ptp(scored.score)), 1e-9)
     return np.asarray(own + 1e-3 * (scored.score - scored.score.max(initial=0.0)) / span)
 
@@ -226,9 +225,8 @@ class Reranker:
         """The chances of page and aspect, each (n,), of candidates' features (n, len(FEATURES))."""
         return self.page(values), self.aspect(values)
 
-    def confidence(self, values: np.ndarray, page: float, aspect: float) -> float:
-        """The chance, in 0..1, that the best candidate answers the question; `values` (len(FEATURES),) are its own."""
-        known = decision_values(values, page, aspect)
+    def confidence(self, known: Mapping[str, float]) -> float:
+        """The chance, in 0..1, that the best candidate answers the question, by its `decision_values`."""
         logit = self.decision["bias"] + sum(self.decision[name] * value for name, value in known.items())
         return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
 
@@ -269,14 +267,17 @@ class Reranker:
             raise UserError(f"{path}: damaged; {again}") from None
 
 
-DECIDING = ("page", "aspect", "topic_missing", "topic_held", "missing", "other_named", "question_length", "aspect_fit")
-"""What the decision is made on: the logits of both chances, and features of the best candidate."""
+_OWN = ("topic_missing", "topic_held", "missing", "titled", "other_named", "question_length", "aspect_fit")
+DECIDING = ("page", "aspect", "line", "line_said", *_OWN)
+"""What the decision is made on: the logits of both chances, the best sentence's likeness to the question and whether it
+speaks of the aspect, and features of its candidate."""
 
 
-def decision_values(values: np.ndarray, page: float, aspect: float) -> dict[str, float]:
-    """The inputs of the decision by name."""
-    own = {name: float(values[FEATURES.index(name)]) for name in DECIDING[2:]}
-    return {"page": _logit(page), "aspect": _logit(aspect)} | own
+def decision_values(values: np.ndarray, page: float, aspect: float, line: Line | None) -> dict[str, float]:
+    """The inputs of the decision by name; `values` (len(FEATURES),) are the candidate's, `line` its best sentence."""
+    own = {name: float(values[FEATURES.index(name)]) for name in _OWN}
+    read = {"line": line.cosine if line else 0.0, "line_said": line.said if line else 0.0}
+    return {"page": _logit(page), "aspect": _logit(aspect)} | read | own
 
 
 def _logit(chance: float) -> float:

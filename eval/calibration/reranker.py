@@ -22,7 +22,7 @@ from configs import entry
 from configs.errors import UserError
 from index.lexical import tokenise
 from rag.retrieval.names import name_key
-from rag.retrieval.ranking import Asked, score
+from rag.retrieval.ranking import Asked, Scored, score
 from rag.retrieval.reranker import (
     DECIDING,
     SHIPPED,
@@ -30,7 +30,6 @@ from rag.retrieval.reranker import (
     Network,
     Reranker,
     candidates,
-    decision_values,
     rank,
 )
 
@@ -51,6 +50,8 @@ ANSWERED_UNCOVERED = 0.05
 class Example:
     """A question's candidates and what is known of each of them, as UNSURE and those after it."""
 
+    asked: Asked
+    scored: Scored
     found: Candidates
     labels: np.ndarray
     kind: str
@@ -67,8 +68,8 @@ class Labeler:
         self.pairs = list(retriever.index.pairs)
         self.topics = np.array([splits.topic_of[pair.id] for pair in self.pairs])
 
-    def examine(self, question: str, hidden: str = "", without: int = -1) -> tuple[Candidates, np.ndarray]:
-        """A question's candidates and the pair (row) of each, a name hidden and a topic taken out of the index."""
+    def examine(self, question: str, hidden: str = "", without: int = -1) -> tuple[Asked, Scored, Candidates]:
+        """A question's candidates, a name hidden and a topic taken out of the index."""
         retriever = self.retriever
         asked = retriever.asked(retriever.searched(question).text)
         hide: frozenset[str] = frozenset()
@@ -81,13 +82,13 @@ class Labeler:
         if without >= 0:
             left = self.topics[scored.pairs] != without
             scored = replace(scored, **{field.name: getattr(scored, field.name)[left] for field in fields(scored)})
-        found = candidates(asked, scored, retriever.state, hide)
-        return found, scored.pairs[found.places]
+        return asked, scored, candidates(asked, scored, retriever.state, hide)
 
     def example(self, one: Made) -> Example:
         """A made question with its candidates, labelled by topic, question type and UMLS concept."""
         topic, wanted = self.topics[one.row], self.pairs[one.row]
-        found, rows = self.examine(one.question, one.hidden, int(topic) if one.kind == "masked" else -1)
+        asked, scored, found = self.examine(one.question, one.hidden, int(topic) if one.kind == "masked" else -1)
+        rows = scored.pairs[found.places]
         labels = np.zeros(len(rows), dtype=np.int64)
         for place, row in enumerate(rows):
             pair = self.pairs[int(row)]
@@ -97,7 +98,7 @@ class Labeler:
                 labels[place] = ANSWER if pair.question_type == wanted.question_type else other
             elif set(pair.cuis) & set(wanted.cuis):
                 labels[place] = UNSURE
-        return Example(found, labels, one.kind)
+        return Example(asked, scored, found, labels, one.kind)
 
 
 def _keep(asked: Asked, kept: Sequence[bool]) -> None:
@@ -161,7 +162,7 @@ def decided(cases: Sequence[Case]) -> tuple[dict[str, float], dict[str, Any]]:
     fitted.fit(x, y)
     weights = fitted[-1].coef_[0] / fitted[0].scale_
     raw = x @ weights
-    reference = np.array([case.kind.startswith("uncovered") for case in cases])
+    reference = np.array(["uncovered" in case.kind for case in cases])
     cut = float(np.quantile(raw[reference], 1 - ANSWERED_UNCOVERED))
     shares: dict[str, Any] = {}
     for kind in dict.fromkeys(case.kind for case in cases):
@@ -178,25 +179,20 @@ def cases(
     `real`: kind, question, and whether to answer it, or the rows of the pairs that it may be answered by.
     """
     found: list[Case] = []
+    weigh = labeler.retriever.weigh
     for one in held_out:
-        best, values = best_of(model, one.found)
-        label = int(one.labels[best])
+        weighed = weigh(model, one.asked, one.scored, one.found)
+        label = int(one.labels[weighed.best])
         if label != UNSURE:
-            kind = f"made, {one.kind}"
-            found.append(Case(kind, values, one.kind == "covered" and label in (ANSWER, PAGE_UNSURE)))
+            answer = one.kind == "covered" and label in (ANSWER, PAGE_UNSURE)
+            found.append(Case(f"made, {one.kind}", weighed.known, answer))
     for kind, question, wanted in real:
-        candidates_of, rows = labeler.examine(question)
-        if len(rows):
-            best, values = best_of(model, candidates_of)
-            found.append(Case(kind, values, wanted if isinstance(wanted, bool) else int(rows[best]) in wanted))
+        asked, scored, candidates_of = labeler.examine(question)
+        if len(candidates_of.places):
+            weighed = weigh(model, asked, scored, candidates_of)
+            row = int(scored.pairs[candidates_of.places[weighed.best]])
+            found.append(Case(kind, weighed.known, wanted if isinstance(wanted, bool) else row in wanted))
     return found
-
-
-def best_of(model: Reranker, found: Candidates) -> tuple[int, dict[str, float]]:
-    """The best candidate's place among them, and what the decision is made on."""
-    page, aspect = model(found.values)
-    best = int(np.argmax(rank(page, aspect)))
-    return best, decision_values(found.values[best], float(page[best]), float(aspect[best]))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -263,10 +259,17 @@ def real_questions(
     """Questions that people asked or would ask: kind, question, whether to answer, or the rows to answer by."""
     from eval.datasets import judged
     from eval.datasets.consumers import consumers, uncovered
+    from eval.datasets.people import page_of, people
 
+    row_of_page: dict[str, set[int]] = {}
+    for row, pair in enumerate(retriever.index.pairs):
+        row_of_page.setdefault(page_of(pair.id), set()).add(row)
     alexa, messages = consumers(retriever, mediqa, liveqa)
     found: list[tuple[str, str, bool | set[int]]] = [("alexa", question, True) for question in alexa]
     found += [("message", message, True) for message in messages]
     found += [(f"uncovered {kind}", question, False) for question, kind in uncovered("calibration")]
     drugs = judged.withdrawn_questions(medquad, "MPlusDrugs")
+    for asked in people("validation"):
+        rows = set().union(*(row_of_page.get(page, set()) for page in asked.pages)) if asked.covered else False
+        found.append((f"people, {'covered' if asked.covered else 'uncovered'}", asked.question, rows))
     return found + [("withdrawn medicine", question, False) for question in random.Random(0).sample(drugs, WITHDRAWN)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +28,7 @@ from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.lay_names import with_medical_names
 from rag.retrieval.question import parts
 from rag.retrieval.ranking import Asked, Scored, State, pick, score
-from rag.retrieval.reading import Line, Piece, read
+from rag.retrieval.reading import Piece, read
 from rag.retrieval.reranker import Candidates, Reranker, candidates, decision_values, rank, spread
 from rag.retrieval.spelling import Corrected, Speller
 
@@ -79,11 +79,9 @@ class HybridRetriever(BaseRetriever):
         asked = self.asked(asks.text)
         scored = score(asked, self._state, self.settings)
         found = candidates(asked, scored, self._state)
-        page, aspect = self._reranker(found.values)
-        ranks, line, best = self._ranks(asked.texts, scored, found, page, aspect)
-        known = decision_values(found.values[best], float(page[best]), float(aspect[best]), line)
-        confidence = self._reranker.confidence(known)
-        ranked = replace(scored, score=spread(scored, ranks))
+        weighed = self.weigh(self._reranker, asked, scored, found)
+        confidence = self._reranker.confidence(weighed.known)
+        ranked = replace(scored, score=spread(scored, weighed.ranks))
         rows = pick(ranked, self._state, self.settings, wanted)
         hits = tuple(self._hit(ranked, at) for at in rows)
         nearest: dict[str, str] = {}
@@ -92,34 +90,31 @@ class HybridRetriever(BaseRetriever):
         titles = tuple(nearest)[:3]
         return Retrieval(hits, confidence, titles, tuple(nearest[title] for title in titles), asks.changes)
 
-    def _ranks(
-        self, texts: list[str], scored: Scored, found: Candidates, page: np.ndarray, aspect: np.ndarray
-    ) -> tuple[dict[int, float], Line | None, int]:
-        """What each passage (place in `scored`) is ranked by, the best sentence, and its candidate's place."""
-        ranks = rank(page, aspect)
-        order = np.argsort(-ranks, kind="stable")
-        ranked: dict[int, float] = {}
-        for at, candidate in enumerate(order):
-            pair = scored.pairs[found.places[candidate]]
-            ranked |= {int(place): -1.0 - at for place in np.flatnonzero(scored.pairs == pair)}
-        places, pieces, owner = [], [], []
-        for candidate in order[:READ_ANSWERS]:
-            pair_row = int(scored.pairs[found.places[candidate]])
-            own = np.flatnonzero(scored.pairs == pair_row)
-            kind = kind_of(self.index.pairs[pair_row])
-            for place in sorted(own, key=lambda one: -scored.score[one])[:READ_PASSAGES]:
+    def weigh(self, model: Reranker, asked: Asked, scored: Scored, found: Candidates) -> Weighed:
+        """The candidates ranked again by `model` and by reading their sentences."""
+        page, aspect = model(found.values)
+        order = np.argsort(-rank(page, aspect), kind="stable")
+        ranks: dict[int, float] = {}
+        places: list[tuple[int, int]] = []
+        pieces: list[Piece] = []
+        for at, candidate in enumerate(order.tolist()):
+            pair_row = scored.pairs[found.places[candidate]]
+            own = np.flatnonzero(scored.pairs == pair_row).tolist()
+            ranks |= dict.fromkeys(own, -1.0 - at)
+            if at >= READ_ANSWERS:
+                continue
+            kind = kind_of(self.index.pairs[int(pair_row)])
+            for place in sorted(own, key=lambda one: (-scored.score[one], one))[:READ_PASSAGES]:
                 passage = self.index.passages[int(scored.rows[place])]
-                places.append(int(place))
-                owner.append(int(candidate))
+                places.append((place, candidate))
                 pieces.append(Piece(passage.text, kind, passage.ordinal == 0, float(page[candidate])))
-        lines = read(texts, pieces, self.encode)
-        best: Line | None = None
+        lines = [line for line in read(asked.texts, pieces, self.encode) if line.cosine]
         for line in lines:
-            if line.cosine and (best is None or line.value > best.value):
-                best = line
-            if line.cosine:
-                ranked[places[line.piece]] = max(ranked[places[line.piece]], line.value)
-        return ranked, best, owner[best.piece] if best else int(order[0])
+            place = places[line.piece][0]
+            ranks[place] = max(ranks[place], line.value)
+        said = max(lines, key=lambda one: one.value, default=None)
+        best = places[said.piece][1] if said else int(order[0])
+        return Weighed(ranks, best, decision_values(found.values[best], float(page[best]), float(aspect[best]), said))
 
     def searched(self, question: str) -> Corrected:
         """A question as it is searched: spelling corrected, medical names beside lay ones."""
@@ -200,6 +195,15 @@ class HybridRetriever(BaseRetriever):
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
         return [document(hit) for hit in self.retrieve(query, k).hits]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What passages (places in a `Scored`) are ranked by, the best candidate, and what the decision is made on."""
+
+    ranks: dict[int, float]
+    best: int
+    known: dict[str, float]
 
 
 @contextmanager

@@ -33,8 +33,8 @@ NAME_BONUS = 1.2
 
 _TYPED = frozenset(
     """
-    alot arent cant couldnt didnt doesnt dont gonna hadnt hasnt havent hubby isnt kinda lol mommy okay plz pls shes
-    shouldnt thats theres theyre thx wanna wasnt werent whats whos wont wouldnt youre
+    alot arent chemo covid cant couldnt didnt doesnt dont gonna hadnt hasnt havent hubby isnt kinda lol mommy
+    okay plz pls shes shouldnt thats theres theyre thx wanna wasnt werent whats whos wont wouldnt youre
     """.split()
 )
 """Everyday words of messages that no health page has."""
@@ -132,7 +132,9 @@ class Speller:
             for candidate, edits, _ in near:
                 named, count = candidate in self._names, self._counts.get(candidate, 1)
                 other_start = candidate[0] != word[0]
-                if (other_start and (edits > 1 or len(word) < 6)) or (edits > 1 and not named and count < FREQUENT):
+                if other_start and (edits > 1 or len(word) < 6):
+                    continue
+                if edits > 1 and not named and (count < FREQUENT or len(word) < 9):
                     continue
                 # Two edits apart weigh more than any frequency: 0.25 is a factor of 10.
                 cost = 2.0 * edits + other_start - NAME_BONUS * named - 0.25 * math.log10(max(count, 1))

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from configs import ROOT, entry
+from configs import ROOT, entry, files
 from configs.cli import COMMANDS
 from configs.errors import UserError, run
 
@@ -231,9 +231,9 @@ def main() -> int:
         if stale:
             raise UserError(f"{folder}: {', '.join(stale)} are stale; run: make docs")
         return 0
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
-        (folder / name).write_text(text, "utf-8", newline="\n")
+        with files.said(folder):
+            files.write(folder / name, text)
         print(folder / name)
     return 0
 

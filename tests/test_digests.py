@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import pytest
 
-from configs import load
+from configs import files, load
 from configs.errors import UserError
 from configs.recipes import load_recipe
 from configs.schema import Cleaning, Embedder, IndexSettings, Passages
@@ -63,7 +63,7 @@ def test_splits_keep_their_hash() -> None:
 def test_an_index_keeps_its_config_and_its_files_digests(table: Path, tmp_path: Path) -> None:
     found = config_hash(Passages(max_tokens=48), Embedder(model="m", dimensions=64), IndexSettings())
     assert found == "ac5eda0e7688d293aad596e8c4a753e7f5cf19b48061814aa6d4298e3e808670"
-    assert store.file_digest(table) == "2a52be53ddc41a2f5b1071cb884f28243f24918ba9a67b45bcbb76330ae69448"
+    assert files.digest_file(table) == "2a52be53ddc41a2f5b1071cb884f28243f24918ba9a67b45bcbb76330ae69448"
     build(corpus(4), tmp_path / "index", Passages(max_tokens=48), FakeEmbedder(), IndexSettings())
     manifest, place = store.read_manifest(tmp_path / "index")
     for name, entry in manifest.files.items():
@@ -104,7 +104,7 @@ def test_an_unpacked_copy_is_found_under_the_digest_of_its_file(tmp_path: Path) 
 def test_an_adapter_keeps_the_digests_of_its_files(table: Path, tmp_path: Path) -> None:
     from finetune.store import MANIFEST, SCHEMA, read_manifest
 
-    manifest: dict[str, Any] = {"schema": SCHEMA, "files": {"own.csv": store.file_digest(table)}}
+    manifest: dict[str, Any] = {"schema": SCHEMA, "files": {"own.csv": files.digest_file(table)}}
     (tmp_path / MANIFEST).write_text(json.dumps(manifest))
     assert read_manifest(tmp_path) == manifest
     table.write_bytes(CSV.encode() + b"x")

@@ -95,7 +95,10 @@ def build(
         folder.mkdir(parents=True, exist_ok=True)
         with _only_one(folder):
             for stale in (*folder.glob(f"{files.ASIDE}*"), *folder.glob("new-*")):  # a killed build's; an older name
-                shutil.rmtree(stale, ignore_errors=True)
+                if stale.is_dir():
+                    shutil.rmtree(stale, ignore_errors=True)
+                else:
+                    stale.unlink(missing_ok=True)
             final = folder / f"gen-{secrets.token_hex(4)}"
             with files.folder(final, over=False) as place:
                 manifest = _write(corpus, place, cutting, embedder, settings, config, embeddings, say, named, commit)

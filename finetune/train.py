@@ -324,7 +324,7 @@ def _mended(work: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"the disk is full; free some space; {kept}") from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UserError(f"{error.filename or work}: cannot be written: {error.strerror}; {kept}") from None
+            raise UserError(f"{error.filename or work}: {error.strerror}; {kept}") from None
         raise
     except (RuntimeError, SafetensorError) as error:
         text = str(error)

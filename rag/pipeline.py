@@ -13,7 +13,9 @@ import re
 import threading
 import time
 import unicodedata
+from collections import abc, deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,7 @@ class Options:
 
 
 class Pipeline(Runnable[str, Answer]):
-    """The whole path from a question to a cited answer. One generation runs at a time."""
+    """The whole path from a question to a cited answer. One thread at a time computes; streams take turns by step."""
 
     def __init__(self, profile: Profile, index: Index, retriever: HybridRetriever, models: Path) -> None:
         self.profile = profile
@@ -71,7 +73,7 @@ class Pipeline(Runnable[str, Answer]):
         self.emergency_classifier = EmergencyClassifier.load()
         self._generator: Generator | None = None
         self._loading = threading.Lock()
-        # A plain lock: a stream that its reader abandons may be closed, and so released, by another thread.
+        # Held while something is computed, never while a stream waits for its reader: one who leaves blocks nobody.
         self._turn = threading.Lock()
 
     @classmethod
@@ -115,22 +117,27 @@ class Pipeline(Runnable[str, Answer]):
                 pass
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
-        """Answer one question. Keyword arguments are the fields of `Options`."""
-        answer = None
-        for answer in self.stream(input, config, **kwargs):  # noqa: B007 - the last snapshot is the result
-            pass
-        assert answer is not None
+        """Answer one question without a pause for others. Keyword arguments are the fields of `Options`."""
+        run = _Run(self, clean(input), self._options(kwargs))
+        with self._turn:
+            (answer,) = deque(run.snapshots(), maxlen=1)
         return answer
 
     def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any | None) -> Iterator[Answer]:
-        """Answer one question in snapshots, the last with `complete=True`.
+        """Answer one question in snapshots, the last with `complete=True`; closing the iterator stops the model.
 
+        Several may be open: each step is computed when it is asked for, and a stream that nobody reads on waits alone.
         Raises UserError for an empty question, one past MAX_QUESTION_CHARACTERS, an unknown option
         or a mode that this profile does not have.
         """
         run = _Run(self, clean(input), self._options(kwargs))
-        with self._turn:
-            yield from run.snapshots()
+        with closing(run.snapshots()) as snapshots:
+            while True:
+                with self._turn:
+                    answer = next(snapshots, None)
+                if answer is None:
+                    return
+                yield answer
 
     def batch(
         self,
@@ -254,7 +261,7 @@ class _Run:
         self.nearest: dict[str, tuple[str, ...]] = {}
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
-    def snapshots(self) -> Iterator[Answer]:
+    def snapshots(self) -> abc.Generator[Answer, None, None]:
         notice = red_flag(self.question) or self.pipeline.emergency_classifier(self.question, self.pipeline.retriever)
         if notice:
             self._update(status="emergency", notice=notice)

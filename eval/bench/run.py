@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from configs import entry
+from configs import entry, files
 from configs.errors import UserError
 from eval.bench.machine import machine
 
@@ -52,9 +51,9 @@ def main(args: argparse.Namespace) -> int:
             results[part] = {"failed": str(error)}
             print(f"medcite: {part}: {error}", file=sys.stderr)
     out = args.out or entry.data_folder() / "bench" / f"{results['when'].replace(':', '')}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
     show(results)
+    with files.said(out):
+        files.write_json(out, results)
     print(f"written to {out}", file=sys.stderr)
     return 2 if failed else 0
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from configs import entry
+from configs import entry, files
 from eval.datasets.consumers import QUESTIONS
 
 SAMPLE = 1500
@@ -45,7 +45,8 @@ def main(args: argparse.Namespace) -> int:
     corpus = index.question_vectors.reconstruct_batch(rows.astype(np.int64))
     model, report = fit(embedder, corpus[:SAMPLE], corpus[SAMPLE:])
     facts = {"date": date.today().isoformat(), "embedder": embedder.fingerprint, "corpus": index.manifest.corpus_digest}
-    SHIPPED.write_text(json.dumps({**model, "provenance": {**facts, **report}}) + "\n", "utf-8")
+    with files.said(SHIPPED):
+        files.write(SHIPPED, json.dumps({**model, "provenance": {**facts, **report}}) + "\n")
     print(json.dumps(report, indent=2))
     return 0
 

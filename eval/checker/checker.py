@@ -16,7 +16,6 @@ and 2: for a judge of health texts the worse mistake.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from configs import files
 from configs.errors import UserError
 from eval.checker.claims import NAMES, compare
 
@@ -225,6 +225,5 @@ def save(path: Path, models: dict[bool, Model], provenance: dict[str, Any]) -> N
         },
         "provenance": {"date": date.today().isoformat(), **provenance},
     }
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    aside.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
-    os.replace(aside, path)
+    with files.said(path):
+        files.write_json(path, data)

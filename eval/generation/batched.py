@@ -8,7 +8,6 @@ What decides an answer stays the pipeline's own code; only the order of generati
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
+from configs import files
 from configs.errors import UserError
 from rag.generators.base import Generator
 from rag.generators.transformers import TransformersChat
@@ -169,8 +169,7 @@ class Batched:
                 yield number, Draft(text, len(prompts[number]), len(kept), ended)
 
     def _key(self, ids: list[int], adapter: bool, limit: int) -> str:
-        parts = [self.identity, adapter, limit, ids]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return files.digest_json([self.identity, adapter, limit, ids])
 
     def _keep(self, key: str, draft: Draft) -> None:
         self.drafts[key] = draft

@@ -10,9 +10,7 @@ made to pass it, and `Prediction.status` says what the reader would have seen. W
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from configs import files
 from configs.errors import UserError
 from configs.modes import MODES, Mode
 from configs.schema import Profile
@@ -153,7 +152,7 @@ class Run:
             [pair.id for pair in self.pairs],
             self.setup.tokens,
         ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return files.digest_json(parts)
 
     def available(self, modes: Sequence[str]) -> None:
         """Raise UserError for a mode that there is not, or whose adapter is missing or was trained on other splits."""
@@ -309,11 +308,5 @@ def adapter_off(model: Any, off: bool) -> Any:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        aside.write_text(text, "utf-8")
-        os.replace(aside, path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror}; what was generated before is kept") from None
+    with files.said(path, then="; what was generated before is kept"):
+        files.write(path, text)

@@ -21,13 +21,13 @@ Intervals over judged answers are by question, those of MedQuAD's own questions 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs import entry
 from configs.errors import UserError
+from configs.files import write_json
 from eval.report.wording import sentence
 
 if TYPE_CHECKING:
@@ -342,7 +342,7 @@ def main(args: argparse.Namespace) -> int:
     print(markdown(result))
     if args.json:
         try:
-            args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+            write_json(args.json, result)
         except OSError as error:
             raise UserError(f"--json {args.json}: cannot be written ({error.strerror})") from None
     return 0

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from configs import files
 from configs.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -69,14 +70,15 @@ class Confidence:
         return _sigmoid(float(features.vector() @ np.array(self.weights)) + self.bias)
 
     def save(self, path: Path) -> None:
-        """Write the model as JSON."""
+        """Write the model as JSON. Raises UserError where it cannot be written."""
         data = {
             "schema": SCHEMA,
             "weights": dict(zip(NAMES, self.weights, strict=True)),
             "bias": self.bias,
             "provenance": self.provenance,
         }
-        path.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
+        with files.said(path):
+            files.write_json(path, data)
 
     @classmethod
     def load(cls, path: Path = SHIPPED) -> Confidence:

@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     """Generate what is not there, score it, and write the report."""
-    need("evaluate", "the evaluation")  # said before hours of generation, not after
+    need("rouge_score", "the evaluation")  # said before hours of generation, not after
     from eval import report
     from eval.checker import checker
     from eval.generation.predict import Run, Setup

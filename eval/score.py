@@ -1,6 +1,6 @@
 """Predictions to figures: `results = score(run, modes, regimes, ...)`, the dictionary that `results.json` holds.
 
-Every figure has a 95% bootstrap interval in which whole topics are drawn. An abstention is an empty answer.
+Every figure has a 95% interval of the cluster bootstrap by topic. An abstention is an empty answer.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any
 from configs.modes import Mode
 from eval import views
 from eval.generation.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
-from eval.metrics.bootstrap import Figure, Topics
-from eval.metrics.scored import Metrics, Scored
+from eval.metrics.bootstrap import ClusterBootstrap, Figure
+from eval.metrics.text import ROUGE, Metrics, Scored
 from rag.versions import versions as code_versions
 
 if TYPE_CHECKING:
     from eval.checker.checker import Checker
-    from eval.metrics.citations import AnswerJudgement
+    from eval.metrics.citations import Judgement
 
 SCHEMA = 1
-ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 COMPARED = ("rouge1", "rouge2", "rougeL", "bleu", "bertscore")
 PAIRS: tuple[tuple[Mode, Mode], ...] = (
     ("finetuned", "base"),
@@ -37,7 +36,7 @@ PAIRS: tuple[tuple[Mode, Mode], ...] = (
 """Which modes are compared, the first minus the second."""
 LIBRARIES = (
     "torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "rouge-score", "sacrebleu", "bert-score",
-    "evaluate", "textstat",
+    "textstat",
 )  # fmt: skip
 
 
@@ -60,7 +59,7 @@ def score(
     perplexities = {key: run.perplexity(*key) for key in predictions}
     latencies = {mode: run.latency(mode) for mode in modes}
     references = [pair.answer for pair in run.pairs]
-    topics = Topics(run.topics)
+    bootstrap = ClusterBootstrap(run.topics)
     metrics = Metrics(encoder)
     scored: dict[tuple[Mode, Regime], Scored] = {}
     made: dict[tuple[Mode, Regime], Scored] = {}
@@ -77,7 +76,7 @@ def score(
     run.say("scoring", len(predictions), len(predictions))
     judged = _citations(predictions, checker, run)
     table = [
-        _row(key, predictions[key], scored[key], judged.get(key), perplexities[key], topics, metrics)
+        _row(key, predictions[key], scored[key], judged.get(key), perplexities[key], bootstrap, metrics)
         for key in predictions
     ]
     return {
@@ -96,12 +95,14 @@ def score(
             {
                 "mode": mode, "regime": regime, "sources": True, "n": len(run.pairs),
                 "answered": sum(bool(text) for text in one.texts),
-                "figures": _overlap(one, topics, metrics) | {"answered_share": _share(map(bool, one.texts), topics)},
+                "figures": {
+                    **_overlap(one, bootstrap, metrics), "answered_share": _share(map(bool, one.texts), bootstrap),
+                },
             }
             for (mode, regime), one in made.items()
         ],
-        "differences": _differences(scored, topics, metrics),
-        "slices": views.slices(run, scored, topics),
+        "differences": _differences(scored, bootstrap, metrics),
+        "slices": views.slices(run, scored, bootstrap),
         "risk_coverage": [views.risk(key, predictions[key], one) for key, one in made.items()],
         "latency": [views.latency(mode, rows) for mode, rows in latencies.items()],
         "peak_memory_gb": _peak(),
@@ -172,10 +173,10 @@ def _adapter(adapter: str | None) -> dict[str, Any] | None:
     return found
 
 
-def _overlap(one: Scored, topics: Topics, metrics: Metrics) -> dict[str, Any]:
+def _overlap(one: Scored, bootstrap: ClusterBootstrap, metrics: Metrics) -> dict[str, Any]:
     names = (*ROUGE, "token_f1", "exact_match", *(("bertscore",) if "bertscore" in one.values else ()))
-    figures = {name: topics.mean(one.values[name]).as_dict() for name in names}
-    figures["bleu"] = topics.of_sums(one.statistics, metrics.bleu.score).as_dict()
+    figures = {name: bootstrap.mean(one.values[name]).as_dict() for name in names}
+    figures["bleu"] = bootstrap.of_sums(one.statistics, metrics.bleu.score).as_dict()
     return figures
 
 
@@ -183,51 +184,54 @@ def _row(
     key: tuple[Mode, Regime],
     found: Sequence[Prediction],
     one: Scored,
-    judged: Sequence[AnswerJudgement] | None,
+    judged: Sequence[Sequence[Judgement]] | None,
     perplexity: Sequence[tuple[float, int]],
-    topics: Topics,
+    bootstrap: ClusterBootstrap,
     metrics: Metrics,
 ) -> dict[str, Any]:
     mode, regime = key
-    figures = _overlap(one, topics, metrics)
-    figures["length_ratio"] = topics.ratio([own for own, _ in one.words], [theirs for _, theirs in one.words]).as_dict()
+    figures = _overlap(one, bootstrap, metrics)
+    figures["length_ratio"] = bootstrap.ratio(*one.words).as_dict()
     for name in ("flesch_kincaid", "smog"):
-        figures[name] = topics.mean(one.values[name]).as_dict()
+        figures[name] = bootstrap.mean(one.values[name]).as_dict()
     if perplexity:
-        part = topics.subset(range(len(perplexity)))
+        part = bootstrap.subset(range(len(perplexity)))
         mean = part.ratio([loss for loss, _ in perplexity], [count for _, count in perplexity])
         figures["perplexity"] = Figure(*(math.exp(value) for value in mean)).as_dict() | {
             "n": len(perplexity),
             "of_tokens": REFERENCE_TOKENS,
         }
-    figures["answered_share"] = _share((bool(item.text) for item in found), topics)
-    figures["empty_share"] = _share((not item.text and item.status != "abstained" for item in found), topics)
+    figures["answered_share"] = _share((bool(item.text) for item in found), bootstrap)
+    figures["empty_share"] = _share((not item.text and item.status != "abstained" for item in found), bootstrap)
     if mode not in CLOSED:
-        figures["abstained_share"] = _share((item.status == "abstained" for item in found), topics)
-        figures["fallback_share"] = _share((item.answer.fallback and bool(item.text) for item in found), topics)
+        figures["abstained_share"] = _share((item.status == "abstained" for item in found), bootstrap)
+        figures["fallback_share"] = _share((item.answer.fallback and bool(item.text) for item in found), bootstrap)
     if judged is not None:
-        sentences = [item.sentences for item in judged]
-        citations = [item.citations for item in judged]
-        numbers = [len(item.invented) for item in judged]
-        figures["citation_recall"] = topics.ratio([item.supported for item in judged], sentences).as_dict()
-        figures["citation_precision"] = topics.ratio([item.good_citations for item in judged], citations).as_dict()
-        figures["unsupported_share"] = topics.ratio([item.unsupported for item in judged], sentences).as_dict()
-        figures["invented_numbers"] = topics.ratio(numbers, sentences).as_dict() | {"count": sum(numbers)}
+        sentences = [len(answer) for answer in judged]
+        supported = [sum(one.supported for one in answer) for answer in judged]
+        unsupported = [sum(not one.supported for one in answer) for answer in judged]
+        citations = [sum(len(one.good) for one in answer) for answer in judged]
+        good = [sum(sum(one.good) for one in answer) for answer in judged]
+        numbers = [sum(len(one.invented) for one in answer) for answer in judged]
+        figures["citation_recall"] = bootstrap.ratio(supported, sentences).as_dict()
+        figures["citation_precision"] = bootstrap.ratio(good, citations).as_dict()
+        figures["unsupported_share"] = bootstrap.ratio(unsupported, sentences).as_dict()
+        figures["invented_numbers"] = bootstrap.ratio(numbers, sentences).as_dict() | {"count": sum(numbers)}
     return {
         "mode": mode, "regime": regime, "sources": mode not in CLOSED, "n": len(found),
         "answered": sum(bool(item.text) for item in found), "figures": figures,
     }  # fmt: skip
 
 
-def _share(held: Iterable[bool], topics: Topics) -> dict[str, Any]:
+def _share(held: Iterable[bool], bootstrap: ClusterBootstrap) -> dict[str, Any]:
     import numpy as np
 
-    return topics.mean(np.array(list(held), float)).as_dict()
+    return bootstrap.mean(np.array(list(held), float)).as_dict()
 
 
 def _citations(
     predictions: dict[tuple[Mode, Regime], list[Prediction]], checker: Checker, run: Run
-) -> dict[tuple[Mode, Regime], list[AnswerJudgement]]:
+) -> dict[tuple[Mode, Regime], list[list[Judgement]]]:
     """Judgements a mode with sources and regime, one an answer; an abstention has no sentence to judge."""
     from eval.checker.numbers import source_text
     from eval.metrics import citations
@@ -246,7 +250,9 @@ def _citations(
     return {key: found[at * size : (at + 1) * size] for at, key in enumerate(keys)}
 
 
-def _differences(scored: dict[tuple[Mode, Regime], Scored], topics: Topics, metrics: Metrics) -> list[dict[str, Any]]:
+def _differences(
+    scored: dict[tuple[Mode, Regime], Scored], bootstrap: ClusterBootstrap, metrics: Metrics
+) -> list[dict[str, Any]]:
     rows = []
     for regime in dict.fromkeys(key[1] for key in scored):
         for first, second in PAIRS:
@@ -255,15 +261,12 @@ def _differences(scored: dict[tuple[Mode, Regime], Scored], topics: Topics, metr
                 continue
             for name in COMPARED:
                 if name == "bleu":
-                    figure = topics.difference_of_sums(a.statistics, b.statistics, metrics.bleu.score)
+                    figure = bootstrap.difference_of_sums(a.statistics, b.statistics, metrics.bleu.score)
                 elif name in a.values:
-                    figure = topics.difference(a.values[name], b.values[name])
+                    figure = bootstrap.difference(a.values[name], b.values[name])
                 else:
                     continue
-                shown = not figure.low <= 0 <= figure.high
-                rows.append(
-                    {"regime": regime, "a": first, "b": second, "metric": name, **figure.as_dict(), "shown": shown}
-                )
+                rows.append({"regime": regime, "a": first, "b": second, "metric": name, **figure.as_difference()})
     return rows
 
 

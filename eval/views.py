@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from configs.modes import Mode
 from eval.generation.predict import CLOSED, Prediction, Regime, Run
-from eval.metrics.bootstrap import Topics
+from eval.metrics.bootstrap import ClusterBootstrap
 
 if TYPE_CHECKING:
-    from eval.metrics.scored import Scored
+    from eval.metrics.text import Scored
 
 EXAMPLES = 3
 """Of the best, the worst, and those drawn at random, each."""
@@ -21,7 +21,7 @@ LEADING: tuple[Mode, Regime] = ("finetuned+rag", "indexed")
 """The mode and regime whose best and worst answers are shown."""
 
 
-def slices(run: Run, scored: dict[tuple[Mode, Regime], Scored], topics: Topics) -> list[dict[str, Any]]:
+def slices(run: Run, scored: dict[tuple[Mode, Regime], Scored], bootstrap: ClusterBootstrap) -> list[dict[str, Any]]:
     """ROUGE by what kind of question it is; slices of under ten questions are joined."""
     kinds: dict[str, list[str]] = {
         "question type": [pair.question_type or "none" for pair in run.pairs],
@@ -41,7 +41,7 @@ def slices(run: Run, scored: dict[tuple[Mode, Regime], Scored], topics: Topics) 
         if rest:
             groups["all others"] = rest
         for label, members in groups.items():
-            part = topics.subset(members)
+            part = bootstrap.subset(members)
             for (mode, regime), one in scored.items():
                 figures = {name: part.mean(one.values[name][members]).as_dict() for name in ("rouge1", "rougeL")}
                 rows.append(

@@ -1,4 +1,4 @@
-"""Measure what the README claims: `python -m eval bench [indexing retrieval abstention generation startup ...]`.
+"""Measure speed, and what attribution lets through: `python -m eval bench [indexing retrieval generation startup ...]`.
 
 Writes one JSON file under data/bench/ and prints a table. Speeds are ratios against a baseline in the same run;
 absolute times are of this machine, which the file describes.
@@ -38,14 +38,13 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"no benchmark {unknown[0]!r}; there are: {', '.join(PARTS)}")
     profile = entry.load_for(args, adapter=True)
     folder = args.index or entry.index_folder()
-    data = args.medquad.parent if args.medquad else None
     results: dict[str, Any] = {"when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
     results |= {"profile": profile.name, "machine": machine(), "index": _manifest(folder)}
     failed = 0
     for part in args.parts or PARTS:
         print(f"{part} ...", file=sys.stderr, flush=True)
         try:
-            results[part] = _step(part, profile, folder, data, args)()
+            results[part] = _step(part, profile, folder, args)()
         except UserError as error:
             failed += 1
             results[part] = {"failed": str(error)}
@@ -58,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argparse.Namespace) -> Callable[[], Any]:
+def _step(part: str, profile: Any, folder: Path, args: argparse.Namespace) -> Callable[[], Any]:
     """The benchmark of that name, with what it needs."""
     if part == "startup":
         from eval.bench import startup
@@ -67,7 +66,7 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
     if part == "retrieval":
         from eval.bench import retrieval
 
-        return lambda: retrieval.run(profile, folder, data)
+        return lambda: retrieval.run(profile, folder)
     if part == "generation":
         from eval.bench import generation
 
@@ -80,7 +79,7 @@ def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argpar
         from eval.bench import evaluation
 
         return lambda: evaluation.run(profile, folder, entry.data_folder() / "models", args.n)
-    spec = [str(args.medquad)] if data else ["starter"]
+    spec = [str(args.medquad)] if args.medquad else ["starter"]
     if part == "attribution":
         from eval.bench import attribution
 

@@ -14,9 +14,10 @@ from configs.errors import UserError
 from configs.schema import Generator, Profile
 from eval import views
 from eval.generation.identity import generator_identity, same_splits
-from eval.generation.predict import Prediction
-from index.splits import Splits
+from eval.generation.predict import Prediction, chosen
+from index.splits import Splits, make
 from rag.answer import Answer, Sentence
+from tests import fakes
 from tests.rag.generators import tiny
 
 
@@ -122,3 +123,14 @@ def test_an_adapter_that_began_on_other_splits_is_refused(tmp_path: Path, monkey
     manifest["continues"] = [{"splits": "f" * 64}]
     with pytest.raises(UserError, match="trained on other splits \\(ffffffffffff\\)"):
         same_splits(str(tmp_path), splits)
+
+
+def test_the_same_pairs_are_drawn_topic_by_topic() -> None:
+    pairs = fakes.corpus(200).pairs
+    splits = make(pairs, "digest", by="row")
+    rows = chosen(pairs, splits, "test", 10, seed=0)
+    assert rows == chosen(pairs, splits, "test", 10, seed=0)
+    assert {splits.split_of[pairs[row].id] for row in rows} == {"test"}
+    topics = [splits.topic_of[pairs[row].id] for row in rows]
+    possible = {splits.topic_of[pairs[row].id] for row in splits.rows(pairs, "test")}
+    assert len(set(topics)) == min(10, len(possible))

@@ -1,4 +1,4 @@
-"""Given answers ranked again, the LiveQA-Med judgements, MedQuAD's own questions, and broken input."""
+"""Given answers ranked again, the LiveQA-Med judgements, and broken input."""
 
 from __future__ import annotations
 
@@ -6,24 +6,16 @@ import argparse
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from configs import load
 from configs.errors import UserError
-from configs.schema import IndexSettings, Passages
 from eval.datasets import given, judged
-from eval.metrics import ranking
 from eval.retrieval import judged_sets as retrieval
-from eval.retrieval import own_questions as recall
-from eval.retrieval import systems as rerank
-from index.build import build
-from index.corpus import QAPair
-from index.store import Index
+from eval.retrieval import own_questions
 from tests import fakes
 from tests.eval.test_judged import archive
 
@@ -71,14 +63,6 @@ def test_titles_are_read_off_an_answers_beginning() -> None:
     assert given.titled("word " * 60 + "so: end")[0] == ""
 
 
-def test_windows_hold_every_word_once() -> None:
-    text = " ".join(f"w{n}" for n in range(400))
-    found = rerank.windows(text)
-    assert [len(window.split()) for window in found] == [180, 180, 40]
-    assert " ".join(found) == text
-    assert rerank.windows("") == [""]
-
-
 def test_answers_are_ranked_again(tmp_path: Path) -> None:
     path = file(tmp_path / "gout.xml", GOUT)
     embedder = fakes.FakeEmbedder(dimensions=384, max_tokens=256)
@@ -86,67 +70,17 @@ def test_answers_are_ranked_again(tmp_path: Path) -> None:
     assert (found["name"], found["n"], found["answers"], found["with a correct answer"]) == ("gout.xml", 2, 4, 2)
     rows = {name: row["p@1"]["value"] for name, row in found["systems"].items()}
     assert rows.pop("CHiQA rank") == 0
-    assert set(rows) == {"BM25", "BM25, one question's answers", "MiniLM, best window", "dense", retrieval.RERANKER}
-    assert rows["BM25"] == rows["dense"] == rows[retrieval.RERANKER] == 1
+    assert list(rows) == ["BM25", "BM25, one question's answers", "MiniLM, best window", "dense"]
+    assert rows["BM25"] == rows["dense"] == 1
     assert found["intervals_by"] == "question"
+    assert {row["a"] for row in found["differences"]} == {"dense"}
     shown = {(row["b"], row["metric"]): row for row in found["differences"]}
+    assert {name for name, _ in shown} == {"CHiQA rank", *rows} - {"dense"}
     assert shown["CHiQA rank", "p@1"]["value"] == 1
-    assert (retrieval.RERANKER, "map") not in shown
     embedded = len(embedder.encoded)
     assert embedded == len(set(embedder.encoded))
-    assert retrieval.mediqa(PROFILE, embedder, tmp_path, [path], tmp_path / "cache") == [found]
+    assert list(retrieval.mediqa(PROFILE, embedder, tmp_path, [path], tmp_path / "cache")) == [found]
     assert len(embedder.encoded) == embedded, "the second run embeds nothing"
-
-
-def test_the_file_that_weights_were_fitted_on_is_cross_validated(tmp_path: Path) -> None:
-    path = file(tmp_path / judged.MEDIQA[retrieval.TUNED_ON], GOUT)
-    other = file(tmp_path / "other.xml", GOUT)
-    found = retrieval.mediqa(PROFILE, fakes.FakeEmbedder(384, 256), tmp_path, [path, other])
-    assert [row["name"] for row in found] == ["Alexa (MEDIQA task 3)", "other.xml"]
-    assert "cross-validated" in found[0]["tuned"]
-    assert "nothing of this set" in found[1]["tuned"]
-
-
-def test_features_say_what_they_say(tmp_path: Path) -> None:
-    questions = given.read_mediqa(file(tmp_path / "f.xml", GOUT))
-    embedder = fakes.FakeEmbedder(dimensions=384, max_tokens=256)
-    answers = rerank.Answers(questions, PROFILE, embedder.count_tokens)
-    stones, gout = (
-        dict(zip(rerank.FEATURES, row, strict=True))
-        for row in answers.features(lambda texts: embedder.encode(texts))[0]
-    )
-    assert stones["asked"] == stones["held"] == stones["lexical"] == 0
-    assert gout["lexical"] == gout["held"] == 1
-    assert gout["asked"] == 1
-    assert gout["passage"] >= gout["passages"] > 0
-    assert gout["title"] > stones["title"]
-
-
-def test_fit_finds_the_feature_that_orders_the_grades() -> None:
-    dice = np.random.default_rng(0)
-    grades = [dice.integers(1, 5, size=8).tolist() for _ in range(40)]
-    features = [np.column_stack([np.array(one) + dice.normal(0, 0.5, 8), dice.normal(0, 1, 8)]) for one in grades]
-    weights = rerank.fit(features, grades)
-    assert weights[0] > 5 * abs(weights[1])
-    # Units do not matter: a feature told in hundredths gets a weight a hundred times as large.
-    scaled = rerank.fit([rows * np.array([0.01, 1.0]) for rows in features], grades)
-    assert scaled == pytest.approx(weights * np.array([100, 1.0]))
-    with pytest.raises(ValueError, match="two different grades"):
-        rerank.fit([np.ones((2, 2))], [[3, 3]])
-
-
-def test_held_out_scores_come_from_the_other_folds() -> None:
-    """The last fold's grades run against all others': its scores must not know that."""
-    features = [np.array([[1.0], [0.0]])] * 10
-    grades = [[4, 1]] * 8 + [[1, 4]] * 2
-    found = rerank.held_out(features, grades)
-    assert all(scores[0] > scores[1] for scores in found)
-    assert [fold.tolist() for fold in rerank.folds(7, 3)] == [[0, 1, 2], [3, 4], [5, 6]]
-    assert len(rerank.folds(2)) == 2
-
-
-def test_shipped_weights_name_the_features() -> None:
-    assert tuple(retrieval.WEIGHTS) == rerank.FEATURES
 
 
 @pytest.mark.parametrize(
@@ -185,16 +119,29 @@ def test_judgements_over_medquad(tmp_path: Path) -> None:
         'GARD_0000002_Sec1.txt,"Question: What is mumps ?\nURL: https://y\nAnswer: A virus."\n'
     )
     medquad = archive(tmp_path / "m.zip", lines, texts)
-    assert given.judged_answers(medquad)["ADAM_0000001_Sec1.txt"] == ("Diet in gout ?", "Eat well.", "Podagra")
-    found = retrieval.liveqa(PROFILE, fakes.FakeEmbedder(384, 256), medquad, tmp_path)
+    assert given.judged_answers(medquad)["ADAM_0000001_Sec1.txt"] == ("Diet in gout ?", "Eat well.")
+    found = list(retrieval.liveqa(PROFILE, fakes.FakeEmbedder(384, 256), medquad, tmp_path))
     assert [row["name"].split(", ")[1] for row in found] == ["as typed"] * 2 + ["NLM summary"] * 2
     # The one correct answer is so by the higher of its two grades only.
     assert [row["with a correct answer"] for row in found] == [1, 0, 1, 0]
-    highest, lowest = (one["systems"][retrieval.RERANKER] for one in found[2:])
+    highest, lowest = (one["systems"]["dense"] for one in found[2:])
     assert highest["p@1"]["value"] == 1
     assert lowest["p@1"]["value"] == 0
     assert lowest["grade@1"]["value"] == 2
     assert "CHiQA rank" not in found[0]["systems"]
+
+
+def test_a_further_system_is_one_more_row(tmp_path: Path) -> None:
+    questions = given.read_mediqa(file(tmp_path / "gout.xml", GOUT))
+    dense = [np.array([0.0, 1.0]), np.array([0.0, 1.0])]
+    other = [np.array([1.0, 0.0]), np.array([0.0, 1.0])]
+    found = retrieval.table(questions, {"dense": dense, "another": other})
+    assert {name: row["p@1"]["value"] for name, row in found["systems"].items()} == {"dense": 1, "another": 0.5}
+    # Its average precision is 1/2 and 1.
+    differences = {row["metric"]: (row["a"], row["b"], row["value"], row["shown"]) for row in found["differences"]}
+    assert differences["map"] == ("dense", "another", 0.25, False)
+    assert differences["p@1"] == ("dense", "another", 0.5, False)
+    assert set(differences) == {"map", "p@1", "ndcg@10"}
 
 
 def test_a_judgement_without_its_text_is_told(tmp_path: Path) -> None:
@@ -204,96 +151,6 @@ def test_a_judgement_without_its_text_is_told(tmp_path: Path) -> None:
         given.judged_questions([one], {7: message}, {}, True, 0)
     with pytest.raises(UserError, match="question 7"):
         given.judged_questions([one], {}, {}, True, 0)
-
-
-def test_ranks() -> None:
-    assert recall.ranks([False, False, True, True]) == {
-        "recall@1": 0.0, "recall@3": 1.0, "recall@5": 1.0, "recall@10": 1.0, "mrr": pytest.approx(1 / 3)
-    }  # fmt: skip
-    assert set(recall.ranks([False]).values()) == {0.0}
-    assert recall.ranks([]) == recall.ranks([False])
-
-
-def page(row: int) -> QAPair:
-    """A page of its own: words that no other page has, and another name for its topic."""
-    return QAPair(
-        f"p{row}",
-        f"What are the signs of topic{row}x?",
-        f"The signs of topic{row}x are sign{row}a and sign{row}b.",
-        collection="c",
-        document=str(row),
-        focus=f"topic{row}x",
-        synonyms=(f"other{row}y",),
-        source="NIDDK",
-        url=f"https://example.org/{row}",
-        urls=(f"https://example.org/{row}",),
-    )
-
-
-def test_own_questions_over_an_index(tmp_path: Path) -> None:
-    embedder = fakes.FakeEmbedder(dimensions=384)
-    pairs = [page(row) for row in range(60)]
-    folder = tmp_path / "index"
-    build(fakes.corpus(pairs), folder, Passages(max_tokens=64), embedder, IndexSettings())
-    found = recall.own(PROFILE, embedder, folder, 5)
-    assert found["as written"]["n"] == 5
-    assert found["as written"]["recall@1"]["value"] == 1
-    assert found["as written"]["topic mrr"]["value"] == 1
-    # The other name stands in no text that is embedded; the list of names and BM25's text hold it.
-    assert found["reworded"]["topic recall@1"]["value"] == 1
-    assert found["reworded, BM25 alone"]["topic recall@1"]["value"] == 1
-    assert found["reworded, embedder alone"]["topic recall@1"]["value"] < 1
-    assert found["reworded, synonym not in the list of names"]["n"] == 5
-    assert found == recall.own(PROFILE, embedder, folder, 5)
-
-
-def test_intervals_of_own_questions_are_by_the_splits_topics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two pages on each topic: its questions are drawn together."""
-    pages = [replace(page(row), focus=f"topic{row // 2}x") for row in range(60)]
-    folder = tmp_path / "index"
-    embedder = fakes.FakeEmbedder(dimensions=384)
-    build(fakes.corpus(pages), folder, Passages(max_tokens=64), embedder, IndexSettings())
-    given: list[Sequence[int] | None] = []
-
-    def spied(rows: Any, seed: int = 0, topics: Sequence[int] | None = None) -> Any:
-        given.append(topics)
-        return figures(rows, seed, topics)
-
-    figures = ranking.figures
-    monkeypatch.setattr(ranking, "figures", spied)
-    found = recall.own(PROFILE, embedder, folder, 6)
-    assert found["intervals_by"] == "topic"
-    rows = [name for name, row in found.items() if isinstance(row, dict)]
-    assert len(given) == len(rows)
-    for name, topics in zip(rows, given, strict=True):
-        assert topics is not None
-        assert len(topics) == found[name]["n"] == 6
-        assert len(set(topics)) == 3
-    printed = retrieval.markdown({"sets": [], "own": found})
-    assert "95% intervals by topic." in printed
-    assert "retriever as deployed" in printed
-    assert "| as written | 6 |" in printed
-    assert "caveat" not in found
-    bare = [replace(pair, focus="", document="") for pair in pages]
-    build(fakes.corpus(bare), tmp_path / "bare", Passages(max_tokens=64), embedder, IndexSettings())
-    found = recall.own(PROFILE, embedder, tmp_path / "bare", 6)
-    assert "lower bound" in found["caveat"]
-    assert "No pair names a focus (disease) or a document" in retrieval.markdown({"sets": [], "own": found})
-    assert found["as written"]["topic recall@1"]["value"] == found["as written"]["recall@1"]["value"]
-
-
-def test_the_same_answer_under_another_question_is_the_pair(tmp_path: Path) -> None:
-    embedder = fakes.FakeEmbedder(dimensions=384)
-    pairs = [page(0), QAPair("twin", "Which signs?", page(0).answer, url="https://example.org/t"), page(1)]
-    folder = tmp_path / "index"
-    build(fakes.corpus(pairs), folder, Passages(max_tokens=64), embedder, IndexSettings())
-    from eval.datasets.own import Asked
-    from rag.retrieval.hybrid import HybridRetriever
-
-    retriever = HybridRetriever.create(Index.open(folder), embedder, PROFILE.retriever)
-    found = recall.measure("twins", retriever, [Asked(pairs[0].question, 1)], [0])
-    assert found["recall@1"]["value"] == 1
-    assert found["topic recall@1"]["value"] == 0
 
 
 def command(*words: str) -> int:
@@ -378,7 +235,7 @@ def test_the_evaluation_goes_on_without_a_judged_set(
     folder, medquad = judged_folder(tmp_path / "judged", sets, judgements)
     monkeypatch.setenv("MEDQUAD", str(medquad))
     monkeypatch.setattr("index.embedder.Embedder", lambda settings: fakes.FakeEmbedder(384, 256))
-    monkeypatch.setattr(recall, "own", lambda *_: {"as written": {"n": 1}})
+    monkeypatch.setattr(own_questions, "own", lambda *_: {"as written": {"n": 1}})
     found = _retrieval(PROFILE, folder, medquad, tmp_path / "data")
     assert len(found["sets"]) == tables
     assert found["own"] == {"as written": {"n": 1}}
@@ -410,29 +267,8 @@ def test_the_command_ranks_a_file(
     assert table["systems"]["MiniLM, best window"]["map"]["value"] == 1
     printed = capsys.readouterr().out
     assert "### gout.xml" in printed
-    assert "| re-ranker (evaluation only) | 1.000 (1.000-1.000) |" in printed
-    assert "re-ranker (evaluation only) minus CHiQA rank, p@1: +1.000" in printed
+    assert "| dense | 1.000 (1.000-1.000) |" in printed
+    assert "dense minus CHiQA rank, p@1: +1.000" in printed
     assert "hybrid" not in printed
     assert "No row is the retriever as deployed" in printed
     assert "95% intervals by question." in printed
-
-
-@pytest.mark.medquad
-def test_published_conventions(medquad: Path) -> None:
-    """CHiQA's rank and BM25 over a question's own answers give the figures that others measured."""
-    folder = medquad.parent / "mediqa2019"
-    if not folder.is_dir():
-        pytest.skip(f"no MEDIQA files at {folder}")
-    wanted = {
-        "liveqa": {"CHiQA": (0.445, 0.516, 0.413, 0.680), "BM25": (0.480, 0.512, 0.394, 0.696)},
-        "alexa": {"CHiQA": (0.767, 0.866, 0.779, 0.879), "BM25": (0.791, 0.851, 0.740, 0.878)},
-    }
-    for part, systems in wanted.items():
-        questions = given.read_mediqa(folder / judged.MEDIQA[part])
-        answers = rerank.Answers(questions, PROFILE, fakes.FakeEmbedder().count_tokens)
-        systems_found = retrieval.table(
-            questions, {"CHiQA": answers.ranks, "BM25": answers.bm25_within, retrieval.RERANKER: answers.bm25}
-        )["systems"]
-        for name, values in systems.items():
-            found = [systems_found[name][key]["value"] for key in ("map", "mrr", "p@1", "ndcg@10")]
-            assert found == pytest.approx(values, abs=6e-4), f"{part}, {name}"

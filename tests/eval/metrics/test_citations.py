@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from eval.checker.numbers import Number, invented, numbers, source_text
-from eval.metrics.citations import AnswerJudgement, Cited, Claim, judge
+from eval.metrics.citations import Cited, Claim, Judgement, judge
 
 
 class Words:
@@ -30,8 +30,8 @@ class Words:
 SOURCES = {1: "Gout causes pain and swelling.", 2: "Gout is treated with rest.", 3: "Gout causes pain."}
 
 
-def one(text: str, *citations: int) -> AnswerJudgement:
-    return judge([Cited((Claim(text, citations),), SOURCES)], Words())[0]
+def one(text: str, *citations: int) -> Judgement:
+    return judge([Cited((Claim(text, citations),), SOURCES)], Words())[0][0]
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,11 @@ def one(text: str, *citations: int) -> AnswerJudgement:
 def test_a_sentence_as_alce_judges_it(
     text: str, citations: tuple[int, ...], supported: bool, good: tuple[bool, ...]
 ) -> None:
-    judged = one(text, *citations).judged[0]
+    judged = one(text, *citations)
     assert (judged.supported, judged.good) == (supported, good)
 
 
-def test_sums_of_answers_from_one_batch() -> None:
+def test_answers_are_judged_in_one_batch() -> None:
     checker = Words()
     answers = [
         Cited(
@@ -71,15 +71,15 @@ def test_sums_of_answers_from_one_batch() -> None:
         Cited((Claim("Gout causes pain.", (1,)), Claim("***", (1,))), SOURCES),
     ]
     first, empty, last = judge(answers, checker)
-    assert (first.sentences, first.supported, first.unsupported) == (3, 2, 1)
-    assert (first.citations, first.good_citations) == (3, 2)
-    assert first.recall == pytest.approx(2 / 3)
-    assert first.precision == pytest.approx(2 / 3)
-    assert (empty.sentences, empty.recall, empty.precision) == (0, None, None)
-    assert last.sentences == 1
+    assert [(judged.supported, judged.good) for judged in first] == [
+        (True, (True,)),
+        (True, (True, False)),
+        (False, ()),
+    ]
+    assert empty == []
+    assert len(last) == 1
     # pain|1; swelling|1,2; swelling|1; swelling|2: a pair that occurs twice is asked once.
     assert checker.batches == [4]
-    assert one("Gout is bad.").precision is None
 
 
 def test_sources_are_read_with_their_title() -> None:
@@ -142,5 +142,6 @@ def test_invented_numbers(claim: str, source: str, expected: list[str]) -> None:
 def test_a_number_must_stand_in_a_source_cited_for_it() -> None:
     sources = {1: "Gout affects 4 percent.", 2: "Take 10 mg."}
     claims = (Claim("Gout affects 4 percent.", (1,)), Claim("Take 10 mg.", (1,)), Claim("Take 20 mg."))
-    assert judge([Cited(claims, sources)], Words())[0].invented == ("10 mg", "20 mg")
-    assert judge([Cited((Claim("Take 10 mg.", (1, 2)),), sources)], Words())[0].invented == ()
+    (answer,) = judge([Cited(claims, sources)], Words())
+    assert [judged.invented for judged in answer] == [(), ("10 mg",), ("20 mg",)]
+    assert judge([Cited((Claim("Take 10 mg.", (1, 2)),), sources)], Words())[0][0].invented == ()

@@ -29,6 +29,7 @@ FURTHER = (
     ("eval", "retrieval"),
     ("eval", "abstention"),
     ("eval", "coverage"),
+    ("eval", "attribution"),
     ("eval", "citations"),
     ("eval", "calibrate", "confidence"),
     ("eval", "calibrate", "citations"),

@@ -5,7 +5,7 @@
     scored = score(asked, state, settings)
     pick(scored, state, settings, 5)   # -> positions in `scored`, best first
 
-`python -m eval.bench retrieval` measures it.
+`python -m eval bench retrieval` measures it.
 """
 
 from __future__ import annotations

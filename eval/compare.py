@@ -21,6 +21,7 @@ DECISIVE = ("questions", "splits", "corpus", "metrics")
 """Where two runs differ in one of these, their figures are of different questions or measures."""
 PARTS = {"table": "answers", "forced": "made to answer"}
 """Tables of the results by mode and regime, and what they are called here."""
+TIMES = "times"
 OWN = "the corpus's own test questions"
 FACTS = {"n": None, "intervals_by": "question"}
 """What a retrieval table says of itself beside its figures, and what holds where it does not say it."""
@@ -30,7 +31,6 @@ NOT_COMPARED = (
 
 Key = tuple[str, str, str]
 """A row of figures: its table, the mode or system, and the regime or the set of questions."""
-Rows = dict[Key, dict[str, Any]]
 
 
 def read(place: Path) -> dict[str, Any]:
@@ -75,15 +75,12 @@ def figures(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any
     that overlap do not say that there is no difference. None where a figure has no interval.
     """
     rows = []
-    for (table, row, within), name, a, b in _shared(_figures(first), _figures(second)):
-        ends = [one.get(end) for one in (a, b) for end in ("low", "high")]
-        rows.append(
-            {
-                "table": table, "row": row, "within": within, "metric": name, "first": a, "second": b,
-                "change": round(b["value"] - a["value"], 4),
-                "apart": None if None in ends else a["low"] > b["high"] or b["low"] > a["high"],
-            }
-        )  # fmt: skip
+    for (table, row, within), name, a, b in _shared(first, second):
+        if table != TIMES:
+            ends = [one.get(end) for one in (a, b) for end in ("low", "high")]
+            apart = None if None in ends else a["low"] > b["high"] or b["low"] > a["high"]
+            place = {"table": table, "row": row, "within": within, "metric": name}
+            rows.append(place | {"first": a, "second": b, "change": round(b["value"] - a["value"], 4), "apart": apart})
     return rows
 
 
@@ -91,13 +88,14 @@ def times(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]
     """What an answer took in both runs: mode, what, both values and the change. They have no intervals."""
     return [
         {"mode": mode, "what": name, "first": a, "second": b, "change": round(b - a, 4)}
-        for (_, mode, _), name, a, b in _shared(_times(first), _times(second))
+        for (table, mode, _), name, a, b in _shared(first, second)
+        if table == TIMES
     ]
 
 
 def alone(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, str]]:
     """("first" or "second", what) for every row that only that run has, and every figure within a row of both."""
-    one, other = (_figures(run) | _times(run) for run in (first, second))
+    one, other = _rows(first), _rows(second)
     listed = []
     for which, mine, theirs in (("first", one, other), ("second", other, one)):
         for key, found in mine.items():
@@ -108,39 +106,31 @@ def alone(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, str]
     return listed
 
 
-def _shared(first: Rows, second: Rows) -> Iterator[tuple[Key, str, Any, Any]]:
-    for key, found in first.items():
-        for name in (name for name in found if name in second.get(key, {})):
-            yield key, name, found[name], second[key][name]
+def _shared(first: dict[str, Any], second: dict[str, Any]) -> Iterator[tuple[Key, str, Any, Any]]:
+    others = _rows(second)
+    for key, found in _rows(first).items():
+        for name in (name for name in found if name in others.get(key, {})):
+            yield key, name, found[name], others[key][name]
 
 
-def _figures(results: dict[str, Any]) -> Rows:
-    """The figures that have a value."""
-    rows: Rows = {
+def _rows(results: dict[str, Any]) -> dict[Key, dict[str, Any]]:
+    """The figures that have a value, and the times of each mode's answers by name: `total_ms p50`."""
+    rows: dict[Key, dict[str, Any]] = {
         (name, row["mode"], row["regime"]): row["figures"]
         for part, name in PARTS.items()
         for row in results.get(part) or []
     }
     for within, table in _retrieval(results).items():
         rows |= {("retrieval", row, within): found for row, found in table["systems"].items()}
-    return {
-        key: {name: one for name, one in row.items() if isinstance(one, dict) and one.get("value") is not None}
-        for key, row in rows.items()
-    }
-
-
-def _times(results: dict[str, Any]) -> Rows:
-    """The times of each mode's answers, by name: `total_ms p50`."""
-    found: Rows = {}
+    for key, row in rows.items():
+        rows[key] = {name: one for name, one in row.items() if isinstance(one, dict) and one.get("value") is not None}
     for row in results.get("latency") or []:
         parts = {name: value if isinstance(value, dict) else {"": value} for name, value in row.items()}
-        found["times", row["mode"], "indexed"] = {
-            f"{name} {part}".strip(): value
-            for name, values in parts.items()
-            for part, value in values.items()
-            if isinstance(value, (int, float))
+        found = {f"{name} {part}".strip(): value for name, inner in parts.items() for part, value in inner.items()}
+        rows[TIMES, row["mode"], "indexed"] = {
+            name: value for name, value in found.items() if isinstance(value, (int, float))
         }
-    return found
+    return rows
 
 
 def _retrieval(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -167,39 +157,35 @@ def text(first: dict[str, Any], second: dict[str, Any]) -> str:
             "be of different measures.**"
         ]
     if unlike:
-        lines += _table(("differs", "first", "second"), [(what, _short(a), _short(b)) for what, a, b in unlike])
+        lines += _table("| differs | first | second |", [(what, _short(a), _short(b)) for what, a, b in unlike])
     else:
         lines += ["", "The runs share everything."]
     if missing := alone(first, second):
         lines += ["", "Not in both runs:", "", *(f"- only in the {which}: {what}" for which, what in missing)]
     shared = figures(first, second)
     if moved := [_cells(row) for row in shared if row["change"]]:
-        lines += _table(("table", "row", "within", "metric", "first", "second", "change", ""), moved)
+        lines += _table("| table | row | within | metric | first | second | change | |", moved)
         lines += ["", "The intervals are each run's own: where they overlap, there may still be a difference."]
     else:
         lines += ["", "No figure changed." if shared else "The runs have no figure in common."]
     if slower := [row for row in times(first, second) if row["change"]]:
-        rows = [
-            (row["mode"], row["what"], f"{row['first']:g}", f"{row['second']:g}", f"{row['change']:+g}")
-            for row in slower
-        ]
-        lines += _table(("mode", "time", "first", "second", "change"), rows)
+        lines += _table(
+            "| mode | time | first | second | change |",
+            [(r["mode"], r["what"], f"{r['first']:g}", f"{r['second']:g}", f"{r['change']:+g}") for r in slower],
+        )
         lines += ["", "Times have no intervals: what else the machine did may be the whole change."]
     return "\n".join([*lines, "", NOT_COMPARED]).strip()
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-    return ["", f"| {' | '.join(head)} |".replace("|  |", "| |"), "|---" * len(head) + "|", *lines]
+def _table(head: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return ["", head, "|---" * (head.count("|") - 1) + "|", *lines]
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    values = [f"{one['value']:.4g}" for one in (row["first"], row["second"])]
-    if row["apart"] is not None:
-        values = [
-            f"{one['value']:.4g} ({one['low']:.4g} to {one['high']:.4g})" for one in (row["first"], row["second"])
-        ]
+    form = "{value:.4g}" if row["apart"] is None else "{value:.4g} ({low:.4g} to {high:.4g})"
     word = {True: "intervals apart", False: "intervals overlap", None: "no interval"}[row["apart"]]
+    values = [form.format_map(row[which]) for which in ("first", "second")]
     return (row["table"], row["row"], row["within"], row["metric"], *values, f"{row['change']:+.4g}", word)
 
 

@@ -47,16 +47,9 @@ Figures = dict[str, dict[str, Any]]
 
 
 def score(
-    run: Run,
-    modes: Sequence[Mode],
-    regimes: Sequence[Regime],
-    checker: Checker,
-    calibration: dict[str, Any],
-    encoder: str | None,
-    retrieval: dict[str, Any],
-    command: str,
-    commit: str,
-) -> dict[str, Any]:
+    run: Run, modes: Sequence[Mode], regimes: Sequence[Regime], checker: Checker, calibration: dict[str, Any],
+    encoder: str | None, retrieval: dict[str, Any], command: str, commit: str,
+) -> dict[str, Any]:  # fmt: skip
     """All figures of a run; `commit` is the checkout's. What is missing of its predictions is generated first."""
     from eval.bench.machine import machine, peak_gb
 
@@ -71,13 +64,11 @@ def score(
     made: dict[Key, Scored] = {}
     for at, (key, found) in enumerate(predictions.items()):
         run.say("scoring", at, len(predictions))
-        if key[0] in CLOSED:  # the same in both regimes
-            same = next((one for other, one in scored.items() if other[0] == key[0]), None)
-            scored[key] = same or Scored([one.text for one in found], references, metrics)
-            continue
-        scored[key] = Scored([one.text for one in found], references, metrics)
-        texts = [one.forced for one in found]
-        made[key] = scored[key] if texts == scored[key].texts else Scored(texts, references, metrics)
+        same = next((one for other, one in scored.items() if other[0] == key[0] in CLOSED), None)
+        scored[key] = same or Scored([one.text for one in found], references, metrics)
+        if key[0] not in CLOSED:
+            texts = [one.forced for one in found]
+            made[key] = scored[key] if texts == scored[key].texts else Scored(texts, references, metrics)
     run.say("scoring", len(predictions), len(predictions))
     judged = _citations(predictions, checker, run)
     return {
@@ -99,7 +90,8 @@ def score(
             {
                 "mode": mode, "regime": regime, "sources": True, "n": len(run.pairs),
                 "answered": sum(bool(text) for text in one.texts),
-                "figures": _overlap(one, topics, metrics) | {"answered_share": _share(map(bool, one.texts), topics)},
+                "figures": _overlap(one, topics, metrics)
+                | {"answered_share": topics.mean([bool(text) for text in one.texts]).as_dict()},
             }
             for (mode, regime), one in made.items()
         ],
@@ -185,17 +177,19 @@ def _row(
     mode, regime = key
     figures = _overlap(one, topics, metrics)
     figures["length_ratio"] = ratio(one.words).as_dict()
-    for name in ("flesch_kincaid", "smog"):
-        figures[name] = topics.mean(one.values[name]).as_dict()
+    figures |= {name: topics.mean(one.values[name]).as_dict() for name in ("flesch_kincaid", "smog")}
     if perplexity:
         mean = ratio(perplexity, topics.subset(range(len(perplexity))))
         count = {"n": len(perplexity), "of_tokens": REFERENCE_TOKENS}
         figures["perplexity"] = Figure(*(math.exp(value) for value in mean)).as_dict() | count
-    figures["answered_share"] = _share((bool(item.text) for item in found), topics)
-    figures["empty_share"] = _share((not item.text and item.status != "abstained" for item in found), topics)
+    held = {
+        "answered_share": [bool(item.text) for item in found],
+        "empty_share": [not item.text and item.status != "abstained" for item in found],
+    }
     if mode not in CLOSED:
-        figures["abstained_share"] = _share((item.status == "abstained" for item in found), topics)
-        figures["fallback_share"] = _share((item.answer.fallback and bool(item.text) for item in found), topics)
+        held["abstained_share"] = [item.status == "abstained" for item in found]
+        held["fallback_share"] = [item.answer.fallback and bool(item.text) for item in found]
+    figures |= {name: topics.mean(values).as_dict() for name, values in held.items()}
     if judged is not None:
         figures["citation_recall"] = ratio((item.supported, item.sentences) for item in judged).as_dict()
         figures["citation_precision"] = ratio((item.good_citations, item.citations) for item in judged).as_dict()
@@ -204,14 +198,8 @@ def _row(
         figures["invented_numbers"] = invented | {"count": sum(len(item.invented) for item in judged)}
     return {
         "mode": mode, "regime": regime, "sources": mode not in CLOSED, "n": len(found),
-        "answered": sum(bool(item.text) for item in found), "figures": figures,
+        "answered": sum(held["answered_share"]), "figures": figures,
     }  # fmt: skip
-
-
-def _share(held: Iterable[bool], topics: Topics) -> dict[str, Any]:
-    import numpy as np
-
-    return topics.mean(np.array(list(held), float)).as_dict()
 
 
 def _citations(
@@ -225,9 +213,8 @@ def _citations(
     asked = []
     for item in (item for key in keys for item in predictions[key]):
         claims = tuple(citations.Claim(one.text, one.citations) for one in item.sentences)
-        asked.append(
-            citations.Cited(claims, {s.n: source_text(s.title, s.question, s.text) for s in item.answer.sources})
-        )
+        sources = {one.n: source_text(one.title, one.question, one.text) for one in item.answer.sources}
+        asked.append(citations.Cited(claims, sources))
     run.say("citations", 0, len(asked))
     found = iter(citations.judge(asked, checker))
     run.say("citations", len(asked), len(asked))

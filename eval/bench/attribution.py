@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from configs.errors import UserError
 from configs.schema import Profile
+from eval.bench.machine import seconds
 
 
 def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
@@ -29,7 +30,5 @@ def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
         sources = [source_of(number, pair, passages(pair.answer)[0]) for number, pair in enumerate(given, 1)]
         draft = " ".join(" ".join(source.text.split()[:35]) + " [1]." for source in sources[:3])
         read.cache_clear()
-        begun = time.perf_counter()
-        attribute(draft, sources, profile.answering)
-        taken.append(time.perf_counter() - begun)
+        taken.append(seconds(partial(attribute, draft, sources, profile.answering)))
     return milliseconds(taken)

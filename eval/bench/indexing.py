@@ -18,6 +18,7 @@ from typing import Any
 
 from configs.errors import UserError
 from configs.schema import Profile
+from eval.bench.machine import peak_gb, seconds
 
 SHARE = 8
 """The bare rate is taken over every eighth passage."""
@@ -54,9 +55,9 @@ def run(profile: Profile, folder: Path, n: int | None) -> dict[str, Any]:
     tokens = sum(embedder.count_tokens(embedded))
     sample = texts[::SHARE]
     embedder.model.encode(sample[:8])
-    begun = time.perf_counter()
-    embedder.model.encode(sample, normalize_embeddings=True)
-    bare = sum(embedder.count_tokens(sample)) / (time.perf_counter() - begun)
+    bare = sum(embedder.count_tokens(sample)) / seconds(
+        lambda: embedder.model.encode(sample, normalize_embeddings=True)
+    )
     return {
         "pairs": len(pairs),
         "passages": len(passages),
@@ -72,7 +73,6 @@ def run(profile: Profile, folder: Path, n: int | None) -> dict[str, Any]:
 
 def _build(profile: Profile, spec: Sequence[str], work: Path, n: int | None) -> tuple[float, float]:
     """Read and build where it is not there yet; seconds and peak memory in GB. Run in a process of its own."""
-    from eval.bench.machine import peak_gb
     from index import build, sources
     from index.embedder import Embedder
 

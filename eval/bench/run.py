@@ -26,20 +26,18 @@ PARTS: dict[str, tuple[str, int | None]] = {
     "evaluation": ("generation.evaluation", 24),
     "indexing": ("indexing.run", None),
 }
-"""Each part's function of (profile, index, n), and `n` unless it is given: questions, prompts, starts, drafts, steps of
-training, prompts, and pairs (None: all that the index was built from)."""
+"""Each part's function of (profile, index, n), and its own `n`: questions, answers, starts, drafts, steps of training,
+answers, and pairs (None: all that the index was built from)."""
 INDEX = ("corpus_name", "corpus_digest", "embedder", "precision", "pairs", "passages", "commit")
-"""What the file says of the index."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    own = "questions, starts, drafts, steps or pairs of every part (default: the part's own number)"
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"which, of {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--index", type=Path, metavar="FOLDER", help="the index, converted weights beside it (default: "
-                        "data/index)")  # fmt: skip
+    parser.add_argument("--index", type=Path, metavar="FOLDER", help="models are beside it (default: data/index)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the JSON (default: data/bench/DATE.json)")
-    parser.add_argument("-n", type=int, help="questions, prompts, starts, drafts, training steps or pairs of every "
-                        "part asked for (default: each part's own number)")  # fmt: skip
+    parser.add_argument("-n", type=int, help=own)
     entry.add_arguments(parser)
 
 
@@ -53,12 +51,14 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"no benchmark {unknown[0]!r}; there are: {', '.join(PARTS)}")
     if args.n is not None and args.n < 1:
         raise UserError(f"-n {args.n}: at least 1 is needed")
-    profile = entry.load_for(args, adapter=True)
-    index = args.index or entry.index_folder()
+    profile, index = entry.load_for(args, adapter=True), args.index or entry.index_folder()
     manifest, _ = read_manifest(index)
-    results: dict[str, Any] = {"when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
-    results |= {"profile": profile.name, "machine": machine()}
-    results["index"] = {name: getattr(manifest, name) for name in INDEX}
+    results: dict[str, Any] = {
+        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "profile": profile.name,
+        "machine": machine(),
+        "index": {name: getattr(manifest, name) for name in INDEX},
+    }
     failed = 0
     for part in args.parts or PARTS:
         print(f"{part} ...", file=sys.stderr, flush=True)

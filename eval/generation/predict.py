@@ -16,8 +16,8 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -66,15 +66,14 @@ class Prediction:
     status: Literal["answered", "abstained", "emergency"]
 
     @property
-    def text(self) -> str:
-        """The answer as its reader would have seen it; nothing where it abstains or is an emergency."""
-        return body(self.sentences)
+    def sentences(self) -> tuple[Sentence, ...]:
+        """What its reader would have seen: nothing where it abstains or stands under an emergency notice."""
+        return self.answer.sentences if self.status == "answered" else ()
 
     @property
-    def sentences(self) -> tuple[Sentence, ...]:
-        """The answer's sentences that its reader would have seen."""
-        # Under an emergency notice nothing is answered.
-        return self.answer.sentences if self.status == "answered" else ()
+    def text(self) -> str:
+        """The sentences that its reader would have seen, with citation marks and without a notice."""
+        return "".join(one.before + cited(one) for one in self.sentences).strip()
 
     @property
     def declined(self) -> bool:
@@ -83,14 +82,8 @@ class Prediction:
 
     @property
     def forced(self) -> str:
-        """The answer whatever retrieval's confidence; the model's own abstention is nothing too."""
-        return "" if self.declined else body(self.answer.sentences)
-
-
-def body(sentences: Sequence[Sentence]) -> str:
-    """Sentences as text with their citation marks, without a notice."""
-    text = "".join(one.before + cited(one) for one in sentences)
-    return text.strip()
+        """The text whatever retrieval's confidence; the model's own abstention is nothing too."""
+        return "" if self.declined else replace(self, status="answered").text
 
 
 def chosen(pairs: Sequence[QAPair], splits: Splits, split: str, n: int, seed: int) -> list[int]:
@@ -142,15 +135,9 @@ class Run:
         """SHA-256 of everything that decides the answers: questions, corpus, index, model, settings, program."""
         settings = self.profile.model_dump(mode="json", exclude={"app", "generator", "name", "description"})
         parts = [
-            settings,
-            self._identity,
-            versions(),
-            self.corpus,
-            self.splits.hash,
-            self.pipeline.index.manifest.config_hash,
-            [pair.id for pair in self.pairs],
-            self.setup.tokens,
-        ]
+            settings, self._identity, versions(), self.corpus, self.splits.hash,
+            self.pipeline.index.manifest.config_hash, [pair.id for pair in self.pairs], self.setup.tokens,
+        ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def available(self, modes: Sequence[Mode]) -> None:
@@ -170,12 +157,14 @@ class Run:
         made = self._kept(name, lambda: "".join(one.model_dump_json() + "\n" for one in self._made(mode, regime)))
         lines = made.removesuffix("\n").split("\n")  # a text may hold other line ends
         if len(lines) != len(self.pairs):
-            path = self._place(name)
-            raise UserError(f"{path}: {len(lines)} answers to {len(self.pairs)} questions; delete the file")
-        return [
-            self._seen(pair, Answer.model_validate_json(line), mode)
-            for pair, line in zip(self.pairs, lines, strict=True)
-        ]
+            place = self._place(name)
+            raise UserError(f"{place}: {len(lines)} answers to {len(self.pairs)} questions; delete the file")
+        found = []
+        for pair, answer in zip(self.pairs, map(Answer.model_validate_json, lines), strict=True):
+            unsure = mode not in CLOSED and answer.confidence < self.profile.retriever.abstain_below
+            status = "abstained" if answer.status == "answered" and unsure else answer.status
+            found.append(Prediction(pair.id, answer, status))
+        return found
 
     def perplexity(self, mode: Mode, regime: Regime) -> list[tuple[float, int]]:
         """Summed negative log-likelihood and tokens of the first references, given the mode's own prompt."""
@@ -187,10 +176,15 @@ class Run:
 
     def latency(self, mode: Mode) -> list[dict[str, float]]:
         """Timings of the first questions answered one at a time, whole corpus indexed; one warm-up before."""
-        made: list[dict[str, float]] = json.loads(
-            self._kept(f"{mode}-latency-{TIMED}.json", lambda: json.dumps(self._timings(mode)))
-        )
-        return made
+
+        def timings() -> Iterator[dict[str, float]]:
+            pipeline = self._over("indexed", batched=False)
+            pipeline.invoke(self.pairs[-1].question, mode=mode)
+            for done, pair in enumerate(self.pairs[:TIMED]):
+                self.say(f"timing {mode}", done, TIMED)
+                yield pipeline.invoke(pair.question, mode=mode).timings.model_dump()
+
+        return list(json.loads(self._kept(f"{mode}-latency-{TIMED}.json", lambda: json.dumps(list(timings())))))
 
     def spent(self) -> dict[str, float]:
         """Seconds that each step took, whichever run made its drafts; a step with drafts of unknown time is missing."""
@@ -214,11 +208,6 @@ class Run:
                 spent = self.spent() | {path.stem: round(seconds, 1)}
                 _write(self._place("spent.json"), json.dumps(spent, indent=1))
         return path.read_text("utf-8")
-
-    def _seen(self, pair: QAPair, answer: Answer, mode: Mode) -> Prediction:
-        confident = mode in CLOSED or answer.confidence >= self.profile.retriever.abstain_below
-        status = "abstained" if answer.status == "answered" and not confident else answer.status
-        return Prediction(pair.id, answer, status)
 
     def _made(self, mode: Mode, regime: Regime) -> list[Answer]:
         pipeline = self._over(regime, batched=True)
@@ -248,15 +237,6 @@ class Run:
         """The same over an index without any passage of a test topic."""
         return withheld(self.profile, self.pipeline, self.splits, "test", self.data, self.say)
 
-    def _timings(self, mode: Mode) -> list[dict[str, float]]:
-        pipeline = self._over("indexed", batched=False)
-        pipeline.invoke(self.pairs[-1].question, mode=mode)
-        found = []
-        for done, pair in enumerate(self.pairs[:TIMED]):
-            self.say(f"timing {mode}", done, TIMED)
-            found.append(pipeline.invoke(pair.question, mode=mode).timings.model_dump())
-        return found
-
     def _likelihoods(self, mode: Mode, regime: Regime) -> list[tuple[float, int]]:
         import torch
         from torch.nn.functional import cross_entropy
@@ -267,8 +247,7 @@ class Run:
 
         tuned = mode.startswith("finetuned")
         pipeline = self._over(regime, batched=False)
-        chat = self._drafts.chat
-        loaded = chat.loaded
+        chat, model = self._drafts.chat, self._drafts.chat.loaded.model
         found: list[tuple[float, int]] = []
         for done, pair in enumerate(self.pairs[:PERPLEXITY]):
             self.say(f"perplexity {mode}", done, PERPLEXITY)
@@ -278,11 +257,11 @@ class Run:
                 hits = pipeline.retriever.retrieve(pair.question).hits
                 messages = prompt.build(pair.question, hits, chat.count_tokens, self.profile.prompt).messages
             ids = chat.encode(messages, tuned)
-            reference = loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
-            given = torch.tensor([ids + reference], device=loaded.model.device)
-            with torch.inference_mode(), adapter_off(loaded.model, not tuned), exact():
-                logits = loaded.model(given, logits_to_keep=len(reference) + 1).logits[0, :-1].float()
-            loss = cross_entropy(logits, torch.tensor(reference, device=logits.device), reduction="sum")
+            reference = chat.loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
+            given = torch.tensor([ids + reference], device=model.device)
+            with torch.inference_mode(), adapter_off(model, not tuned), exact():
+                logits = model(given, logits_to_keep=len(reference) + 1).logits[0, :-1].float()
+            loss = cross_entropy(logits, given[0, len(ids) :], reduction="sum")
             found.append((float(loss), len(reference)))
         return found
 

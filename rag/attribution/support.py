@@ -2,7 +2,7 @@
 
 Evidence is the sources cut into units: single sentences, two in a row, and lists with their lead-in.
 A sentence's support by a unit is the share of its content words, weighted by how rare they are among
-the sources, that the unit holds. `python -m eval.bench.attribution CORPUS` measures it.
+the sources, that the unit holds. `python -m eval attribution CORPUS` measures it.
 """
 
 from __future__ import annotations

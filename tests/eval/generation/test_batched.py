@@ -13,6 +13,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from configs.errors import UserError
 from eval.generation.batched import Batched
+from eval.generation.rows import Rows
 from rag.generators.transformers import TransformersChat
 from tests.rag.generators import tiny
 
@@ -28,12 +29,17 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> TransformersChat:
 ASKED: list[list[BaseMessage]] = [[HumanMessage("What is gout? " * n)] for n in (1, 9, 2, 5, 3)]
 
 
+@pytest.fixture(autouse=True)
+def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rows, "_allocate", lambda self, prompts, room, real=Rows._allocate: real(self, 2, room))
+
+
 def ask(batched: Batched, **given: Any) -> list[str]:
     return ["".join(str(chunk.content) for chunk in batched.stream(one, max_new_tokens=9, **given)) for one in ASKED]
 
 
-def test_batches_give_the_text_of_one_at_a_time(chat: TransformersChat) -> None:
-    batched = Batched(chat, rows=2)
+def test_batches_give_the_text_of_one_at_a_time(chat: TransformersChat, tmp_path: Path) -> None:
+    batched = Batched(chat, tmp_path / "drafts.jsonl", "")
     assert ask(batched) == [""] * 5
     for adapter in (True, False):
         texts = batched.settle(lambda adapter=adapter: ask(batched, adapter=adapter))  # type: ignore[misc]
@@ -46,8 +52,8 @@ def test_batches_give_the_text_of_one_at_a_time(chat: TransformersChat) -> None:
     assert len(batched.drafts) == 10
 
 
-def test_usage_and_the_reason_of_the_end_are_those_of_the_generator(chat: TransformersChat) -> None:
-    batched = Batched(chat)
+def test_usage_and_the_reason_of_the_end_are_those_of_the_generator(chat: TransformersChat, tmp_path: Path) -> None:
+    batched = Batched(chat, tmp_path / "drafts.jsonl", "")
     batched.settle(lambda: ask(batched))
     theirs = list(chat.stream(ASKED[1], max_new_tokens=9))[-1]
     ours = list(batched.stream(ASKED[1], max_new_tokens=9))[-1]
@@ -59,34 +65,32 @@ def test_a_killed_run_generates_only_what_is_missing(
     chat: TransformersChat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "drafts.jsonl"
-    first = Batched(chat, cache, rows=2)
+    first = Batched(chat, cache, "")
     texts = first.settle(lambda: ask(first))
     lines = cache.read_text().splitlines()
     assert len(lines) == 5
     cache.write_text("\n".join(lines[:3]) + "\n" + lines[3][:20])  # killed while it wrote the fourth
-    again = Batched(chat, cache, rows=2)
+    again = Batched(chat, cache, "")
     made: list[int] = []
     real = again._generate
-    monkeypatch.setattr(
-        again, "_generate", lambda prompts, **given: made.append(len(prompts)) or real(prompts, **given)
-    )
+    monkeypatch.setattr(again, "_generate", lambda prompts, *given: made.append(len(prompts)) or real(prompts, *given))
     assert again.settle(lambda: ask(again)) == texts
     assert sum(made) == 2
     # What the drafts took is known whoever made them, and is not counted twice.
     spent = [json.loads(line)["seconds"] for line in lines[:3]]
     assert again.cost == pytest.approx(sum(spent) + again.filled, abs=0.01)
     assert again.filled < again.cost
-    third = Batched(chat, cache, rows=2)
+    third = Batched(chat, cache, "")
     third.settle(lambda: ask(third))
     assert (third.filled, third.cost) == (0.0, pytest.approx(again.cost))
     whole = [line for line in cache.read_text().splitlines() if line.endswith("}")]
     cache.write_text("".join(json.dumps(json.loads(line) | {"seconds": None}) + "\n" for line in whole))
-    unknown = Batched(chat, cache, rows=2)
+    unknown = Batched(chat, cache, "")
     unknown.settle(lambda: ask(unknown))
     assert unknown.cost is None
-    whole = Batched(chat, cache)
+    whole = Batched(chat, cache, "")
     assert whole.settle(lambda: ask(whole)) == texts
-    other = Batched(chat, cache, identity="another adapter")
+    other = Batched(chat, cache, "another adapter")
     assert ask(other) == [""] * 5
 
 
@@ -107,12 +111,12 @@ def test_a_full_disk_is_a_line_and_what_was_written_stays(
         if written == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    first = Batched(chat, cache, rows=2)
+    first = Batched(chat, cache, "")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(UserError, match="disk is full; free some space and run the same command"), full_disk_said():
             first.settle(lambda: ask(first))
-    again = Batched(chat, cache, rows=2)
+    again = Batched(chat, cache, "")
     assert len(again.drafts) >= 2
     kept = dict(again.drafts)
     assert any(again.settle(lambda: ask(again)))
@@ -120,7 +124,7 @@ def test_a_full_disk_is_a_line_and_what_was_written_stays(
     assert len(again.drafts) == 5
 
 
-def test_a_generator_of_another_backend_is_refused_in_one_line() -> None:
+def test_a_generator_of_another_backend_is_refused_in_one_line(tmp_path: Path) -> None:
     class Other:
         """Text is all that it gives."""
 
@@ -131,4 +135,4 @@ def test_a_generator_of_another_backend_is_refused_in_one_line() -> None:
             yield from messages
 
     with pytest.raises(UserError, match=r"generator\.backend=transformers"):
-        Batched(Other())
+        Batched(Other(), tmp_path / "drafts.jsonl", "")

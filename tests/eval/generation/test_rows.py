@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from eval.generation import rows
+from eval.generation import rows as rows_module
 from eval.generation.rows import Rows
 from rag.generators import packed
 from tests.rag.generators import tiny
@@ -48,25 +48,34 @@ def alone(model: Any, ids: list[int], limit: int = LIMIT) -> list[int]:
     return found
 
 
+def memory(rows: int, asked: list[list[int]]) -> int:
+    """Bytes of so many rows: 2 tensors, 2 layers, 2 heads of 16 floats of 4 bytes."""
+    return rows * (max(map(len, asked)) + LIMIT + rows_module.LOOKUP + 1) * 2 * 2 * 2 * 16 * 4
+
+
 @pytest.mark.parametrize("name", ["circles", "wanders"])
-@pytest.mark.parametrize("given", [{}, {"rows": 2}, {"rows": 1}])
-def test_the_tokens_are_those_of_generate(loaded: dict[str, Any], name: str, given: dict[str, int]) -> None:
+@pytest.mark.parametrize("at_once", [9, 2, 1])
+def test_the_tokens_are_those_of_generate(
+    loaded: dict[str, Any], name: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, asked = loaded[name], prompts()
     expected = [alone(model, ids) for ids in asked]
-    found = dict(Rows(model, STOPS).run(asked, [LIMIT] * len(asked), **given))
+    monkeypatch.setattr(rows_module, "MEMORY", memory(at_once, asked))
+    found = dict(Rows(model, STOPS).run(asked, LIMIT))
     assert [found[number] for number in range(len(asked))] == expected
-    assert dict(Rows(model, STOPS, lookup=False).run(asked, [LIMIT] * len(asked), **given)) == found
+    monkeypatch.setattr(rows_module, "guess", lambda ids, length: [])
+    assert dict(Rows(model, STOPS).run(asked, LIMIT)) == found
 
 
-def test_a_row_ends_at_its_own_limit_or_at_a_stop(loaded: dict[str, Any]) -> None:
+@pytest.mark.parametrize("limit", [1, 2, 5, 9])
+def test_a_row_ends_at_the_limit_or_at_a_stop(loaded: dict[str, Any], limit: int) -> None:
     model, asked = loaded["wanders"], prompts()
     free = [alone(model, ids, 12) for ids in asked]
     stop = free[0][4]
-    limits = list(range(1, len(asked) + 1))
-    found = dict(Rows(model, frozenset({stop})).run(asked, limits))
-    for number, limit in enumerate(limits):
-        cut = free[number].index(stop) + 1 if stop in free[number] else limit
-        assert found[number] == free[number][: min(cut, limit)]
+    found = dict(Rows(model, frozenset({stop})).run(asked, limit))
+    for number, made in enumerate(free):
+        cut = made.index(stop) + 1 if stop in made else limit
+        assert found[number] == made[: min(cut, limit)]
 
 
 def test_what_repeats_is_guessed(loaded: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,9 +91,11 @@ def test_what_repeats_is_guessed(loaded: dict[str, Any], monkeypatch: pytest.Mon
     monkeypatch.setattr(Rows, "_pass", counted)
     asked = prompts()[:2]
     taken = {}
-    for lookup in (False, True):
+    for lookup in (True, False):
         passes = 0
-        made = dict(Rows(loaded["circles"], frozenset(), lookup).run(asked, [60, 60]))
+        if not lookup:
+            monkeypatch.setattr(rows_module, "guess", lambda ids, length: [])
+        made = dict(Rows(loaded["circles"], frozenset()).run(asked, 60))
         assert [len(ids) for ids in made.values()] == [60, 60]
         taken[lookup] = passes
     assert taken[False] == 3 + 59  # the common beginning, two prompts, and a step for each further token
@@ -95,26 +106,25 @@ def test_memory_decides_how_many_are_in_work(loaded: dict[str, Any], monkeypatch
     most = 0
     real = Rows._pass
 
-    def seen(self: Rows, keys: Any, *given: Any, **more: Any) -> Any:
+    def seen(self: Rows, *given: Any, **more: Any) -> Any:
         nonlocal most
-        most = max(most, keys[0].shape[0])
-        return real(self, keys, *given, **more)
+        most = max(most, self.keys[0].shape[0])
+        return real(self, *given, **more)
 
     monkeypatch.setattr(Rows, "_pass", seen)
     asked = prompts()
-    room = max(map(len, asked)) + LIMIT + rows.LOOKUP + 1
-    monkeypatch.setattr(rows, "MEMORY", 3 * room * 2 * 2 * 2 * 16 * 4)  # 2 tensors, layers and heads of 16 floats
-    assert len(dict(Rows(loaded["circles"], STOPS).run(asked, [LIMIT] * len(asked)))) == len(asked)
+    monkeypatch.setattr(rows_module, "MEMORY", memory(3, asked))
+    assert len(dict(Rows(loaded["circles"], STOPS).run(asked, LIMIT))) == len(asked)
     assert most == 3
 
 
 def test_the_model_is_left_as_it_was(loaded: dict[str, Any]) -> None:
     model = loaded["circles"]
     before = model.config._attn_implementation
-    running = Rows(model, STOPS).run(prompts(), [LIMIT] * 9)
+    running = Rows(model, STOPS).run(prompts(), LIMIT)
     next(running)
     assert packed._exact
     running.close()
-    assert model.config._attn_implementation == before != rows.NAME
+    assert model.config._attn_implementation == before != rows_module.NAME
     assert not packed._exact
     assert alone(model, prompts()[0])

@@ -20,19 +20,10 @@ from eval.checker.numbers import among, numbers
 from index.sentences import spans
 
 NAMES = (
-    "whole",
-    "stretch",
-    "aligned",
-    "run",
-    "missing",
-    "missing_rare",
-    "missing_names",
-    "missing_numbers",
-    "far_numbers",
-    "negation",
-    "opposite",
-)
-"""The features in the order of `Compared.features`.
+    "whole", "stretch", "aligned", "run", "missing", "missing_rare", "missing_names", "missing_numbers", "far_numbers",
+    "negation", "opposite",
+)  # fmt: skip
+"""The features in the order of what `compare` returns.
 
 Shares in 0..1 of the claim: of its content words that the premise holds, and the stretch most like it; of all its
 words that stand in the stretch in the same order, and in one run. Counts of what differs, at most CAP each: content
@@ -119,14 +110,6 @@ class Text:
     """Which of the sentences are a paragraph's short first line without a full stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Features (len(NAMES),) float64 of a pair, and the characters of the premise most like the claim."""
-
-    features: np.ndarray
-    stretch: str
-
-
 @lru_cache(maxsize=8192)
 def read(text: str) -> Text:
     """A text's words made ready for comparing; about 1 microsecond a character, kept for the next claim."""
@@ -190,12 +173,12 @@ def _stem(word: str) -> str:
     return str(_stemmer.stemWord(word))
 
 
-def compare(premise: str, claim: str) -> Compared:
-    """The features of a claim beside a premise. A claim without content words is compared by all of its words."""
+def compare(premise: str, claim: str) -> np.ndarray:
+    """Features (len(NAMES),), float64, of a claim beside a premise; all words count where a claim has no content."""
     source, said = read(premise), read(claim)
     wanted = said.held or frozenset(said.stems)
     if not wanted or not source.sentences:
-        return Compared(np.array([0.0] * 4 + [float(CAP)] * 3 + [0.0] * 4), "")
+        return np.array([0.0] * 4 + [float(CAP)] * 3 + [0.0] * 4)
     sets = source.per_sentence if said.held else tuple(frozenset(source.stems[a:b]) for _, _, a, b in source.sentences)
     whole = len(wanted & frozenset().union(*sets)) / len(wanted)
     first = _best(wanted, said, sets, source)
@@ -217,25 +200,17 @@ def compare(premise: str, claim: str) -> Compared:
     counted = numbers(claim)
     near, far = numbers(text), numbers(premise)
     absent = [number for number in counted if not among(number, far)]
-    return Compared(
-        np.array(
-            [
-                whole,
-                len(wanted & held) / len(wanted),
-                equal / len(said.stems),
-                run / len(said.stems),
-                min(len(places), CAP),
-                min(sum(said.letters[i] >= RARE_LETTERS for i in nowhere), CAP),
-                min(sum(i in said.names for i in nowhere), CAP),
-                min(len(absent), CAP),
-                min(sum(not among(number, near) for number in counted) - len(absent), CAP),
-                min(turned, CAP),
-                min(swapped + _contrary(said, held), CAP),
-            ],
-            dtype=np.float64,
-        ),
-        text,
-    )
+    shares = [whole, len(wanted & held) / len(wanted), equal / len(said.stems), run / len(said.stems)]
+    counts = [
+        len(places),
+        sum(said.letters[i] >= RARE_LETTERS for i in nowhere),
+        sum(i in said.names for i in nowhere),
+        len(absent),
+        sum(not among(number, near) for number in counted) - len(absent),
+        turned,
+        swapped + _contrary(said, held),
+    ]
+    return np.array(shares + [min(count, CAP) for count in counts], dtype=np.float64)
 
 
 def _absent(stem: str, held: frozenset[str]) -> bool:

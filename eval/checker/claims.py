@@ -8,6 +8,7 @@ the judge would repeat the judged one's mistakes. `python -m eval citations` rep
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,7 +39,7 @@ HEADING = 20
 SLACK = 8
 """Words that a stretch may be longer than the claim."""
 
-_stemmer = Stemmer.Stemmer("english")
+_stem = lru_cache(maxsize=50_000)(Stemmer.Stemmer("english").stemWord)
 _WORD = re.compile(
     r"\d+(?:[.,]\d+)*(?![^\W_])|\d+(?:\.\d+)?(?=(?:mg|mcg|µg|g|kg|ml|dl|l|mm|cm)\b)|[^\W_]+(?:'[^\W_]+)*"
 )
@@ -83,7 +84,7 @@ def _contraries(table: str) -> dict[str, frozenset[str]]:
     # The first word of a row is contrary to each of the others; those are no contraries of one another.
     found: dict[str, set[str]] = {}
     for row in re.split(r"[|\n]", table.strip()):
-        first, *rest = (word if word in _STOP else _stemmer.stemWord(word) for word in row.split())
+        first, *rest = (word if word in _STOP else _stem(word) for word in row.split())
         for other in rest:
             found.setdefault(first, set()).add(other)
             found.setdefault(other, set()).add(first)
@@ -130,14 +131,9 @@ def read(text: str) -> Text:
         starts.append(match.start())
         if content[-1] and not shouting and not (shape.isalpha() and shape.islower()) and _is_name(flat, match):
             names.add(place)
-    bounds, low = [], 0
-    for start, end in spans(flat):
-        high = low
-        while high < len(starts) and starts[high] < end:
-            high += 1
-        if high > low:
-            bounds.append((start, end, low, high))
-        low = high
+    places = spans(flat)
+    cuts = [bisect_left(starts, end) for _, end in places]
+    bounds = [(*place, a, b) for place, a, b in zip(places, [0, *cuts], cuts, strict=False) if b > a]
     kept = [stem for stem, is_content in zip(stems, content, strict=True) if is_content]
     return Text(
         flat,
@@ -166,11 +162,6 @@ def _is_name(text: str, match: re.Match[str]) -> bool:
         return any(c.isalpha() for c in shape)
     before = text[max(0, match.start() - 8) : match.start()].rstrip(" \"'(-*•")
     return shape[0].isupper() and bool(before) and before[-1] not in ".!?:\n"
-
-
-@lru_cache(maxsize=50_000)
-def _stem(word: str) -> str:
-    return str(_stemmer.stemWord(word))
 
 
 def compare(premise: str, claim: str) -> np.ndarray:
@@ -219,11 +210,7 @@ def _absent(stem: str, held: frozenset[str]) -> bool:
 
 
 def _best(
-    wanted: frozenset[str],
-    said: Text,
-    sets: Sequence[frozenset[str]],
-    source: Text,
-    taken: tuple[int, int] = (-1, -1),
+    wanted: frozenset[str], said: Text, sets: Sequence[frozenset[str]], source: Text, taken: tuple[int, int] = (-1, -1)
 ) -> tuple[int, int]:
     """The sentences a..b, about as long as the claim, that hold most of the wanted words, and none that is taken.
 

@@ -140,7 +140,7 @@ def _named(given: str, known: tuple[Name, ...], option: str) -> list[Name]:
 def _calibration(judge: Any, run: Any) -> dict[str, Any]:
     """How far the checker of citations can itself be trusted, on sentences of the test topics whose label is known."""
     from eval.checker import checker, trust
-    from eval.checker.pairs import labelled
+    from eval.checker.altered import labelled
 
     pairs = run.pipeline.index.pairs
     unseen = labelled(pairs, run.splits.rows(pairs, "test"), trust.SENTENCES)

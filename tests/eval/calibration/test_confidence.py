@@ -25,8 +25,8 @@ def test_operating_point_is_one_half() -> None:
         level = float(np.clip(dice.normal(0.7 if covered else 0.45, 0.12), 0, 1))
         cases.append(calibrate.Case(f"q{n}", "own" if covered else "uncovered other", covered))
         features.append(Features(level, level, level, level, level, 1 - level))
-    weights, bias, answered = calibrate.calibrate(cases, features)
-    model = Confidence(weights, bias, {})
+    fitted, answered = calibrate.calibrate(cases, features)
+    model = Confidence(fitted)
     said = [model(item) >= 0.5 for case, item in zip(cases, features, strict=True) if not case.covered]
     assert np.mean(said) == pytest.approx(calibrate.ANSWERED_UNCOVERED, abs=0.01)
     assert answered["uncovered other"] == {"n": 200, "answered": pytest.approx(np.mean(said), abs=1e-3)}

@@ -73,7 +73,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from eval import report
     from eval.checker import checker
     from eval.generation.predict import Run, Setup
-    from eval.report.markdown import main_table, summary
+    from eval.report.render import main_table, summary
     from eval.score import score
     from index.identity import counted
     from index.progress import shown

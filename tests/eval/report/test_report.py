@@ -14,11 +14,9 @@ from markdown_it import MarkdownIt
 
 from configs.errors import UserError
 from eval import report
-from eval.report import html, markdown, plots, wording
-from eval.report.blocks import Table
-from eval.report.figures import MAIN, METRICS, number
-from eval.report.sections import sections
-from tests.eval import sample_results
+from eval.report import plots, render, wording
+from eval.report.figures import METRICS, number
+from tests.eval.report import sample_results
 
 VOID = {"meta", "br", "hr", "img", "link", "input", "use", "path"}
 
@@ -43,7 +41,7 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
         if tag == "table":
-            self._table = self.tables.setdefault((dict(attrs)["id"] or "").removeprefix("table-"), [])
+            self._table = self.tables.setdefault((dict(attrs).get("id") or "").removeprefix("table-"), [])
         if tag == "tr" and self._table is not None:
             self._table.append([])
         if tag in ("td", "th") and self._table is not None:
@@ -58,12 +56,14 @@ class Page(HTMLParser):
             return
         assert self.open, f"</{tag}> closes nothing"
         assert self.open.pop() == tag
+        if tag in ("td", "th") and self._table:
+            self._table[-1][-1] = " ".join(self._table[-1][-1].split())
         if tag == "table":
             self._table = None
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
-        if self._table and self._table[-1]:
+        if self._table and {"td", "th"} & set(self.open):
             self._table[-1][-1] += data
 
     def values(self, attribute: str) -> list[str]:
@@ -77,7 +77,7 @@ def results() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def text(results: dict[str, Any]) -> str:
-    return html.render(results)
+    return render.html(results)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_retrieval_slices_and_latency_are_the_results_own(results: dict[str, Any
     _, *differences = page.tables["retrieval-1-differences"]
     assert [row[0] for row in differences] == [f"re-ranker (evaluation only) less {b}" for b in ("dense", "BM25")]
     assert ["no difference shown" in row[1] for row in differences] == [True, False]
-    assert "Re-ranker: weights chosen on Alexa. 95% intervals by question." in markdown.render(results)
+    assert "Re-ranker: weights chosen on Alexa. 95% intervals by question." in render.markdown(results)
     assert page.tables["retrieval-own"][2][-1] == ".910"
     sliced = {tuple(row[:2]): row for row in page.tables["slice-1"]}
     wanted = next(
@@ -216,8 +216,8 @@ def test_the_sentence_follows_the_figures(results: dict[str, Any]) -> None:
 
 def test_a_split_by_row_is_warned_of(text: str) -> None:
     leaky = sample_results.results(by="row")
-    assert wording.LEAKS in html.render(leaky)
-    assert "topics leak" in markdown.readme_block(leaky)
+    assert wording.LEAKS in render.html(leaky)
+    assert "topics leak" in render.readme_block(leaky)
     assert "topics leak" not in text
 
 
@@ -225,17 +225,15 @@ def test_what_the_topics_cannot_tell_stands_in_the_report(results: dict[str, Any
     unknown = copy.deepcopy(results)
     unknown["splits"]["caveat"] = "no pair names a focus"
     unknown["retrieval"]["own"]["caveat"] = "of own questions no pair names a focus"
-    for said in (html.render(unknown), markdown.summary(unknown)):
+    for said in (render.html(unknown), render.summary(unknown)):
         assert "none of these topics was trained on; no pair names a focus)" in said
-    assert "Of own questions no pair names a focus." in html.render(unknown)
+    assert "Of own questions no pair names a focus." in render.html(unknown)
     assert "names a focus" not in text
 
 
-def test_order_of_the_sections_and_the_checker_first(results: dict[str, Any], text: str) -> None:
-    names = [section.name for section in sections(results)]
-    assert names == [
-        "result", "plots", "controls", "citations", "retrieval", "slices", "examples", "cost", "published", "again",
-    ]  # fmt: skip
+def test_order_of_the_sections_and_the_checker_first(text: str) -> None:
+    assert re.findall(r'<section id="(\w+)"', text) == list(render.SECTIONS)
+    assert re.findall(r'<li><a href="#(\w+)"', text) == list(render.SECTIONS)
     assert text.index('id="table-checker"') < text.index('id="table-citations"')
     assert text.index('id="table-main"') < text.index("<svg")
 
@@ -248,7 +246,7 @@ def test_every_plot_has_a_text_alternative(text: str, page: Page) -> None:
             r'<svg viewBox="0 0 \d+ \d+" role="img" aria-label="[^"]+"><title>[^<]+</title><desc>[^<]', drawing
         )
         assert not re.search(r"#0\d0\d0\d|metadata|<style|DejaVu", drawing)
-    assert {"plot-modes", "plot-risk", "plot-latency"} <= set(page.tables)
+    assert {"plot-modes", "plot-risk", "latency"} <= set(page.tables)
     assert page.tags.count("figure") == 3
 
 
@@ -271,7 +269,7 @@ def test_published_numbers_stand_apart_with_data_split_and_source(results: dict[
 def test_generated_text_is_marked_wherever_it_shows(results: dict[str, Any], page: Page) -> None:
     answers = sum(len(item["answers"]) for item in results["examples"])
     assert "".join(page.words).count(wording.OUTPUT) == answers
-    assert markdown.render(results).count("not advice, and it may be wrong") == answers
+    assert render.markdown(results).count("not advice, and it may be wrong") == answers
 
 
 def test_absent_figures_do_no_harm(results: dict[str, Any]) -> None:
@@ -281,17 +279,17 @@ def test_absent_figures_do_no_harm(results: dict[str, Any]) -> None:
         "table": [{"mode": "base", "regime": "indexed", "sources": True, "n": 0, "answered": 0, "figures": {}}],
     }  # fmt: skip
     for found in (bare, bare | {"table": []}):
-        page = Page(html.render(found))
+        page = Page(render.html(found))
         assert page.open == []
         assert "not measured" in "".join(page.words)
-        assert markdown.render(found).startswith("# ")
+        assert render.markdown(found).startswith("# ")
     figures = [{"value": None, "low": None, "high": None}, {"value": 0.5}, None]
     odd = copy.deepcopy(results)
     for row, figure in zip(odd["table"], figures * 4, strict=False):
         row["figures"]["rougeL"] = figure
         row["figures"].pop("bleu")
     odd["latency"][0] |= {"total_ms": {"p50": 100}, "first_token_ms": {}}
-    assert Page(html.render(odd)).open == []
+    assert Page(render.html(odd)).open == []
 
 
 @pytest.mark.parametrize(
@@ -308,25 +306,72 @@ def test_numbers(value: float | None, places: int, signed: bool, shown: str) -> 
 
 
 def test_markdown_tables_parse_and_hold_what_the_html_holds(results: dict[str, Any], page: Page) -> None:
-    text = markdown.render(results)
-    tables = _tables(text)
-    wanted = [block for section in sections(results) for block in section.blocks if isinstance(block, Table)]
-    assert len(tables) == len(wanted) + 3  # the plots' tables
-    main = tables[0]
-    assert main[0] == ["Regime", "Mode", "n", *(METRICS[metric][0] for metric in MAIN)]
-    figures = [row for row in page.tables["main"][1:] if len(row) > 1]
-    for ours, theirs in zip(main[1:], figures, strict=True):
-        assert [re.sub(r"[()]", "", cell) for cell in ours[1:]] == [" ".join(cell.split()) for cell in theirs]
+    tables = _tables(render.markdown(results))
+    assert len(tables) == len(page.tables)
+    for ours, theirs in zip(tables, page.tables.values(), strict=True):
+        grouped = ours[0][0] == "Regime"
+        assert _bare([row[grouped:] for row in ours]) == _bare([row for row in theirs if len(row) > 1])
+        assert not grouped or {row[0] for row in ours[1:]} == {row[0] for row in theirs if len(row) == 1}
 
 
 def test_markdown_escapes_what_others_wrote(results: dict[str, Any]) -> None:
-    shown = MarkdownIt("gfm-like", {"linkify": False}).render(markdown.render(results))
+    shown = MarkdownIt("gfm-like", {"linkify": False}).render(render.markdown(results))
     assert "<script" not in shown
     assert "<img" not in shown
     assert "javascript" not in shown
     assert "alert('x')" in shown
     assert "# Gout &lt;img" in shown
     assert "<h1>Gout" not in shown
+
+
+HOSTILE = "<script>alert(1)</script> | `code`\n\n# *title* [x](http://e.org) <!-- </td>"
+
+
+def test_a_hostile_string_is_text_wherever_it_stands(results: dict[str, Any], page: Page) -> None:
+    odd = copy.deepcopy(results)
+    odd["corpus"]["name"] = odd["profile"] = odd["splits"]["caveat"] = HOSTILE
+    odd["checker"] |= {"name": HOSTILE, "kinds": {HOSTILE: {HOSTILE: 1}}}
+    odd["slices"][0] |= {"slice": HOSTILE, "by": HOSTILE}
+    odd["retrieval"]["own"] = {HOSTILE: {"n": 4}, "caveat": HOSTILE}
+    odd["retrieval"]["sets"][0] |= {"name": HOSTILE, "policy": HOSTILE, "systems": {HOSTILE: {HOSTILE: 0.5}}}
+    odd["differences"][0] |= {"a": HOSTILE}
+    for mode in ("table", "latency", "risk_coverage"):
+        odd[mode][0] |= {"mode": HOSTILE, "sources": True}
+    odd["modes"] = [HOSTILE, *odd["modes"][1:]]
+    item = odd["examples"][0]
+    item |= dict.fromkeys(("why", "question", "topic", "source", "reference"), HOSTILE)
+    item["answers"][1] |= dict.fromkeys(("mode", "regime", "status", "text"), HOSTILE)
+    item["answers"][1]["sources"][0] |= {
+        "n": HOSTILE,
+        "title": HOSTILE,
+        "text": HOSTILE,
+        "url": f"https://a.b/{HOSTILE}",
+    }
+
+    shown = Page(render.html(odd))
+    assert not set(shown.tags) - set(page.tags)
+    assert shown.tags.count("td") > page.tags.count("td") / 2
+    links = {value for tag, name, value in shown.attributes if name == "href" and tag == "a"}
+    assert not any(set(value) & set(" <>`|\n") for value in links)
+    assert _words("".join(shown.words)).count("alert(1)") >= 20
+    assert "<script" not in render.html(odd)
+
+    text = render.markdown(odd)
+    plain = Page(MarkdownIt("gfm-like", {"linkify": False}).render(render.markdown(results)))
+    read = Page(MarkdownIt("gfm-like", {"linkify": False}).render(text))
+    assert not set(read.tags) - set(plain.tags)
+    assert read.tags.count("code") == 1  # the command
+    assert read.tags.count("h1") == 1
+    assert read.tags.count("h2") == len(render.SECTIONS)
+    assert _words("".join(read.words)).count(_words(HOSTILE)) >= 20
+    assert len(_tables(text)) == len(shown.tables)
+
+
+def test_the_report_prints_through_the_macros_alone() -> None:
+    # They escape as their format asks; the shared template is escaped by nothing.
+    template = (Path(render.__file__).parent / "templates" / "report.j2").read_text("utf-8")
+    assert len(re.findall(r"{{-? *m\.", template)) > 50
+    assert re.findall(r"{{(?!-? *m\.).*", template) == []
 
 
 @pytest.mark.parametrize(
@@ -346,18 +391,18 @@ def test_markdown_escapes_what_others_wrote(results: dict[str, Any]) -> None:
     ],
 )
 def test_escaped_text_reads_as_it_was(text: str) -> None:
-    shown = MarkdownIt("gfm-like", {"linkify": False}).render(markdown.escape(text))
+    shown = MarkdownIt("gfm-like", {"linkify": False}).render(render.escape(text))
     page = Page(shown)
     assert page.tags == ["p"]
     assert "".join(page.words).strip() == text
 
 
 def test_the_readme_block_has_every_mode_in_both_regimes(results: dict[str, Any]) -> None:
-    block = markdown.readme_block(results)
+    block = render.readme_block(results)
     assert block.startswith("<!-- eval table -->\n")
     assert block.endswith("\n<!-- /eval table -->")
-    assert markdown.main_table(results) in block
-    (found,) = _tables(markdown.main_table(results))
+    assert render.main_table(results) in block
+    (found,) = _tables(render.main_table(results))
     assert [tuple(row[:2]) for row in found[1:]] == [
         ("base", "none seen"), ("finetuned", "none seen"), ("finetuned+rag", "indexed"), ("finetuned+rag", "withheld"),
         ("base+rag", "indexed"), ("base+rag", "withheld"), ("extractive", "indexed"), ("extractive", "withheld"),
@@ -375,7 +420,7 @@ def test_writing_is_deterministic_and_the_json_is_the_results(results: dict[str,
     assert sorted(path.name for path in (tmp_path / "two").iterdir()) == sorted(report.FILES)
     # From its own JSON the report is the same.
     again = json.loads((tmp_path / "two" / "results.json").read_text("utf-8"))
-    assert html.render(again) == (tmp_path / "two" / "report.html").read_text("utf-8")
+    assert render.html(again) == (tmp_path / "two" / "report.html").read_text("utf-8")
 
 
 def test_what_cannot_be_written_leaves_the_earlier_report(
@@ -409,8 +454,17 @@ def test_drawings_leave_the_plot_settings_alone(results: dict[str, Any]) -> None
 
     before = dict(matplotlib.rcParams)
     found = plots.modes(results)
-    assert found.panels[0].svg() == found.panels[0].svg()
+    assert found.panels[0].body() == found.panels[0].body()
     assert dict(matplotlib.rcParams) == before
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _bare(rows: list[list[str]]) -> list[list[str]]:
+    """Cells without what Markdown alone puts around an interval and a remark."""
+    return [[re.sub(r"[(),]", "", cell) for cell in row] for row in rows]
 
 
 def _tables(text: str) -> list[list[list[str]]]:

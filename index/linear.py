@@ -9,15 +9,14 @@ SHA-256 of what decides.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from configs import files
 from configs.errors import UserError
 
 SCHEMA = 2
@@ -45,10 +44,10 @@ class Linear:
     def digest(self) -> str:
         """SHA-256 of names, weights, intercept and threshold."""
         decides = [self.names, self.weights, self.intercept, self.threshold]
-        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+        return files.digest_json(decides)
 
     def save(self, path: Path) -> None:
-        """Write the model as JSON, whole or not at all."""
+        """Write the model as JSON, whole or not at all. Raises UserError where it cannot be written."""
         data = {
             "schema": SCHEMA,
             "weights": dict(zip(self.names, self.weights, strict=True)),
@@ -57,9 +56,8 @@ class Linear:
             "fitted_on": self.fitted_on,
             "digest": self.digest,
         }
-        aside = path.with_name(f".{path.name}-{os.getpid()}")
-        aside.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
-        os.replace(aside, path)
+        with files.said(path):
+            files.write_json(path, data)
 
     @classmethod
     def load(cls, path: Path, command: str, names: tuple[str, ...] | None = None) -> Linear:

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from index.corpus import QAPair
 from index.sentences import spans
+from index.words import tokens
 from rag.answer import Source
 from rag.attribution.entities import names
 from rag.attribution.quantities import quantities
-from rag.attribution.words import tokens
 
 WORDS = 180
 TRUE_KINDS = ("own", "reworded", "shortened", "merged", "miscopied")

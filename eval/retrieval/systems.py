@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from index.corpus import QAPair
-from index.lexical import Lexical, tokenise
+from index.lexical import Lexical
 from index.passages import CountTokens, cut, embedding_text
+from index.words import terms
 from rag.retrieval.question import parts
 
 if TYPE_CHECKING:
@@ -215,14 +216,14 @@ class _Words:
         self._known: dict[str, frozenset[str]] = {}
         self._size = len(texts)
         self._frequency: Counter[str] = Counter()
-        for text, words in zip(texts, tokenise(texts), strict=True):
-            self._known[text] = frozenset(words)
+        for text in texts:
+            self._known[text] = frozenset(terms(text))
             self._frequency.update(self._known[text])
 
     def of(self, text: str) -> frozenset[str]:
         """The text's distinct words."""
         if text not in self._known:
-            self._known[text] = frozenset(tokenise([text])[0])
+            self._known[text] = frozenset(terms(text))
         return self._known[text]
 
     def share(self, words: frozenset[str], among: frozenset[str]) -> float:

@@ -135,10 +135,12 @@ def install(app: FastAPI, engine: Engine) -> None:
         k: Annotated[int, Query(ge=1, le=50)] = 5,
     ) -> SearchResult:
         from rag.pipeline import source
+        from rag.retrieval.names import Said
 
         text = check(q)
         found = engine.pipeline(LOAD_SECONDS).retriever.retrieve(text, k)
-        sources = [source(n, hit, text) for n, hit in enumerate(found.hits, 1)]
+        said = Said.of(text)
+        sources = [source(n, hit, said) for n, hit in enumerate(found.hits, 1)]
         hits = [Found(**item.model_dump(include=set(Found.model_fields))) for item in sources]
         return SearchResult(question=text, confidence=found.confidence, nearest=found.nearest, hits=hits)
 

@@ -76,7 +76,7 @@ def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, 
         if retrieval.hits:
             built = prompt.build(question, retrieval.hits, chat.count_tokens, pipeline.profile.prompt)
             abstains, logp = _abstention(chat, chat.encode(built.messages, True))
-            named = pipeline.retriever.names_page(question, built.sources)
+            named = retrieval.names_one_of(built.sources)
         found.append(Decision(kind, question, covered, retrieval.confidence, abstains, logp, named))
     say(step, len(asked), len(asked))
     return found

@@ -171,8 +171,8 @@ def _opposite(text: str, rng: random.Random) -> str | None:
 
 
 def _entity(text: str, rng: random.Random, others: Sequence[str], focus: str) -> str | None:
+    from index.words import tokens
     from rag.attribution.entities import names
-    from rag.attribution.words import tokens
 
     if focus and focus.lower() in text.lower():
         at = text.lower().index(focus.lower())

@@ -15,12 +15,12 @@ import numpy as np
 from rapidfuzz import fuzz
 
 from configs.schema import Answering
+from index.words import plain, tokens
 from rag.answer import Sentence, Source
 from rag.attribution.doses import unsourced_doses
 from rag.attribution.draft import Piece, is_cut, is_noise, pieces_of, wider
 from rag.attribution.quantities import has_content
 from rag.attribution.support import LIST_MARK, Evidence
-from rag.attribution.words import plain, tokens
 
 NEAR_TIE = 0.03
 """Supports this close are equal, and then the model's own citation, or else the sentence before, decides."""

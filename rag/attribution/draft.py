@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz
 
 from index.sentences import spans
+from index.words import Token, plain
 from rag.attribution.references import references, without_marks, words_of
 from rag.attribution.support import LIST_MARK
-from rag.attribution.words import Token, plain
 
 MAX_DRAFT = 20_000
 """Characters of a draft that are read: more than any model here can write, and a bound on the time taken."""

@@ -15,12 +15,12 @@ from functools import lru_cache
 import numpy as np
 
 from index.sentences import spans
+from index.words import Token, plain, stem, tokens
 from rag.answer import Source
 from rag.attribution.entities import names
 from rag.attribution.polarity import polarity
 from rag.attribution.quantities import Quantity, holds, quantities
 from rag.attribution.references import words_of
-from rag.attribution.words import Token, plain, stem, tokens
 
 LIST_MARK = re.compile(r"[-*•–·]\s+|\(?\d{1,2}[.)]\s+(?!\d)")
 TOPIC_WEIGHT = 0.5
@@ -216,7 +216,7 @@ class Evidence:
 def _parts_in(name: Token, near: set[str]) -> bool:
     """Whether a possessive or plural form of the name is there."""
     word = name.text
-    return stem(word.removesuffix("s")) in near or stem(word + "s") in near
+    return any(stem(form, folded=True) in near for form in (word.removesuffix("s"), word + "s"))
 
 
 @lru_cache(maxsize=256)

@@ -10,8 +10,9 @@ The passages are scored and ranked in `rag/retrieval/ranking.py`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from configs.schema import Retriever
 from rag.retrieval.confidence import Confidence, Features
 from rag.retrieval.hits import Hit, Retrieval
+from rag.retrieval.names import Said
 from rag.retrieval.question import parts
 from rag.retrieval.ranking import Asked, Scored, State, pick, score
 
@@ -68,8 +70,7 @@ class HybridRetriever(BaseRetriever):
         answered by an empty Retrieval.
         """
         found, features = self.examine(question, k)
-        hits = found.hits
-        return Retrieval(hits, self._confidence(features) if hits else 0.0, found.nearest, found.nearest_questions)
+        return replace(found, confidence=self._confidence(features) if found.hits else 0.0)
 
     def examine(self, question: str, k: int | None = None) -> tuple[Retrieval, Features]:
         """As `retrieve`, with confidence 0 and the features that it would be computed from."""
@@ -79,7 +80,7 @@ class HybridRetriever(BaseRetriever):
             return Retrieval((), 0.0, ()), Features()
         state = self._state
         with _one_thread():
-            asked = Asked(texts, self.encode(texts), state)
+            asked = Asked(question, texts, self.encode(texts), state)
             scored = score(asked, state, self.settings)
         rows = pick(scored, state, self.settings, max(wanted, FEATURE_HITS))
         hits = tuple(self._hit(scored, at) for at in rows)
@@ -88,7 +89,9 @@ class HybridRetriever(BaseRetriever):
         for hit in hits:
             nearest.setdefault(hit.pair.title, hit.pair.asks)
         titles = tuple(nearest)[:3]
-        return Retrieval(hits[:wanted], 0.0, titles, tuple(nearest[title] for title in titles)), features
+        questions = tuple(nearest[title] for title in titles)
+        named = frozenset(row for name in asked.found for row in name.pairs.tolist())
+        return Retrieval(hits[:wanted], 0.0, titles, questions, named), features
 
     @cached_property
     def _confidence(self) -> Confidence:
@@ -99,15 +102,10 @@ class HybridRetriever(BaseRetriever):
 
     def names_topic(self, question: str) -> bool:
         """Whether a topic's name, of more than one word or a rare one, stands in the question."""
-        for found in self._state.names.find(question):
+        for found in self._state.names.find(Said.of(question)):
             if len(found.words) > 1 or self._state.weight(found.words[0]) > RARE:
                 return True
         return False
-
-    def names_page(self, question: str, hits: Sequence[Hit]) -> bool:
-        """Whether a whole name, focus or synonym, of one of these hits' pages stands in the question."""
-        shown = {int(self._state.pair_of[hit.row]) for hit in hits}
-        return any(not shown.isdisjoint(found.pairs.tolist()) for found in self._state.names.find(question))
 
     @property
     def fingerprint(self) -> str:

@@ -18,9 +18,9 @@ import numpy as np
 
 from configs.schema import Retriever
 from index.corpus import QAPair
-from index.lexical import tokenise
+from index.words import terms
 from rag.retrieval.confidence import Features
-from rag.retrieval.names import Names, theme
+from rag.retrieval.names import Found, Names, Said, theme
 
 MAX_LEXICAL_TERMS = 48
 """Rarest words of a long message that BM25 looks for: the others move no ranking and cost time."""
@@ -42,21 +42,26 @@ class Scored:
 
 
 class Asked:
-    """A question taken apart: texts, vectors, the distinct known terms with weights, and the names it uses."""
+    """A question taken apart: texts, vectors, the distinct known terms with weights, and the names it uses.
 
-    def __init__(self, texts: list[str], vectors: np.ndarray, state: State) -> None:
+    `found` are the names in the question as it was asked, greetings and what is not searched for included.
+    """
+
+    def __init__(self, question: str, texts: list[str], vectors: np.ndarray, state: State) -> None:
         self.texts = texts
         self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        self.words = [list(dict.fromkeys(words)) for words in tokenise(texts)]
+        self.words = [list(dict.fromkeys(terms(text))) for text in texts]
         self.weights = [np.array([state.weight(word) for word in words]) for words in self.words]
         every = {word for words in self.words for word in words}
         known = [state.vocabulary[word] for word in sorted(every) if word in state.vocabulary]
         self.terms = sorted(known, key=lambda term: -state.idf[term])[:MAX_LEXICAL_TERMS]
+        names = {text: state.names.find(Said.of(text)) for text in {question, *texts}}
+        self.found: list[Found] = names[question]
         self.names: list[tuple[float, np.ndarray]] = []
         self.named = 0.0
         for text, words, weights in zip(texts, self.words, self.weights, strict=True):
             total = float(weights.sum()) or 1.0
-            for found in state.names.find(text):
+            for found in names[text]:
                 own = sum(float(weight) for word, weight in zip(words, weights, strict=True) if word in found.words)
                 share = min(own / total, 1.0)
                 self.names.append((share, found.pairs))
@@ -123,8 +128,8 @@ class State:
             words, weights = asked.words[part], asked.weights[part]
             total = float(weights.sum()) or 1.0
             # A synonym such as "side effects" says nothing of what is asked about.
-            names = [set(name) for name in tokenise([pair.title, *(n for n in pair.synonyms if not theme(n))])]
-            title = set().union(*names, tokenise([pair.question])[0])
+            names = [set(terms(name)) for name in (pair.title, *(n for n in pair.synonyms if not theme(n)))]
+            title = set().union(*names, terms(pair.question))
             titled = np.array([word in title for word in words], dtype=bool)
             held = titled | self._held(words, int(self.page_of[scored.pairs[i]]))
             every = {word for group in asked.words for word in group}

@@ -1,6 +1,11 @@
-"""Words of a text with their places and stems: what attribution and quoting compare texts by.
+"""The words of a text: one way to take them apart, with stems and stop words; whoever compares texts comes here.
 
-No command of its own; `python -m pytest tests/rag/attribution/test_words.py` runs it.
+    words("Break-bone fever")       ->  Break, bone, fever   what names of topics are compared by
+    terms("the break-bone fevers")  ->  break, bone, fever   what BM25 looks for
+    tokens("Take 10mg.")            ->  Take, 10, mg         with places: what attribution and quoting compare by
+
+No command of its own; `python -m pytest tests/index/test_words.py` runs it. What is counted in words (a message's
+length, a quotation's) is parted at white space by `str.split`. The evaluation's checker has a vocabulary of its own.
 """
 
 from __future__ import annotations
@@ -9,15 +14,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import Stemmer
 
+Joined = Literal["", "_", "_'"]
+_RUN = r"[^\W_]+"
+_WORDS: dict[Joined, re.Pattern[str]] = {"": re.compile(_RUN), "_": re.compile(r"\w+"), "_'": re.compile(r"[\w']+")}
 _FLAT = {ord(c): "-" for c in "‐‑‒–—−"} | {ord(c): "'" for c in "‘’ʼ´"} | {ord(c): '"' for c in "“”„"}
 _FLAT |= {ord("\u00a0"): " ", ord("\u202f"): " ", ord("\u2009"): " ", ord("μ"): "µ"}
 _ATTACHED = "mg|mcg|µg|ug|ng|g|kg|ml|dl|cl|l|iu|u|mm|cm|m|mmol|mol|meq|mmhg|kcal|hrs?|h|x|st|nd|rd|th"
 _TOKEN = re.compile(
     r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\w)|\d+(?:\.\d+)?(?!\w)"
-    rf"|\d+(?:\.\d+)?(?=(?:{_ATTACHED})(?!\w))|[^\W_]+(?:'[^\W_]+)*",
+    rf"|\d+(?:\.\d+)?(?=(?:{_ATTACHED})(?!\w))|{_RUN}(?:'{_RUN})*",
     re.IGNORECASE,
 )
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -47,7 +56,16 @@ sometimes typically generally commonly include includes including included
 """
     )
 )
-"""Function words, and hedges too common to weigh; negations are not content, `polarity.py` reads them."""
+"""Function words, and hedges too common to weigh; negations are not content, attribution reads them apart."""
+SEARCH_STOP = frozenset(
+    listed(
+        """
+        a an and are as at be but by for if in into is it no not of on or such that the their then there these they
+        this to was will with
+        """
+    )
+)
+"""Words that BM25 leaves out, bm25s' English list: another one needs every index built again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +83,30 @@ def flatten(text: str) -> str:
     return text if text.isascii() else text.translate(_FLAT)
 
 
-@lru_cache(maxsize=20_000)
-def stem(word: str) -> str:
-    """The English stem of a lower-case word, British spellings folded into American ones."""
-    if len(word) > 5 and word.isalpha():
+@lru_cache(maxsize=100_000)
+def stem(word: str, *, folded: bool = False) -> str:
+    """The English stem of a lower-case word; `folded`: as if a British spelling were the American one.
+
+    Search does not fold: indexes and the confidence are made without it.
+    """
+    if folded and len(word) > 5 and word.isalpha():
         word = word.replace("haem", "hem").replace("aem", "em").replace("oedem", "edem").replace("oesoph", "esoph")
         word = re.sub(r"(?<=[mlvb])our(?=$|s$|al$|ed$)", "or", word)
         word = re.sub(r"is(?=(?:e|es|ed|ing|ation)$)", "iz", word)
     return _stemmer.stemWord(word)
+
+
+def words(text: str, joined: Joined = "") -> list[str]:
+    """The runs of letters and digits of a text in order, as they are written; the marks `joined` do not end a run."""
+    return _WORDS[joined].findall(text)
+
+
+def terms(text: str) -> list[str]:
+    """The search terms of a text: stems of its words of more than one character but SEARCH_STOP, in order.
+
+    What `bm25s.tokenize` gives, with which indexes were built: an underscore joins.
+    """
+    return [stem(word) for word in words(text.lower(), "_") if len(word) > 1 and word not in SEARCH_STOP]
 
 
 def tokens(text: str) -> tuple[Token, ...]:
@@ -88,7 +122,8 @@ def tokens(text: str) -> tuple[Token, ...]:
             if len(bare) > 3 and bare.isalpha():
                 shape, end = bare, match.start() + len(bare)
         word = shape.lower()
-        found.append(Token(match.start(), end, word, "" if word in STOP else stem(word.removesuffix("'s"))))
+        root = "" if word in STOP else stem(word.removesuffix("'s"), folded=True)
+        found.append(Token(match.start(), end, word, root))
     return tuple(found)
 
 

@@ -9,6 +9,7 @@ questions wait already, it is 429 with `Retry-After` in seconds.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import EventSourceResponse, ServerSentEvent, format_sse_event
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.engine import Busy, Engine, Failed, Job, Unavailable, check, one_line
@@ -27,6 +28,7 @@ from index import identity
 from index.identity import Part
 from rag.answer import Answer
 
+STREAM = "/ask/stream"
 LOAD_SECONDS = 60.0
 """How long a request waits for the model to be loaded."""
 
@@ -101,15 +103,9 @@ def install(app: FastAPI, engine: Engine) -> None:
     """Add the routes under /api and the one-line form of errors."""
     router = APIRouter(prefix="/api")
 
-    async def asked(body: Ask) -> AsyncIterator[Job | UserError]:
-        """The question in the engine's line for as long as the request lasts, or what is wrong with it."""
-        try:
-            job = engine.submit(**body.model_dump())
-        except Busy:
-            raise
-        except UserError as error:
-            yield error
-            return
+    async def asked(body: Ask) -> AsyncIterator[Job]:
+        """The question in the engine's line for as long as the request lasts; `_mistake` answers what is wrong."""
+        job = engine.submit(**body.model_dump())
         try:
             yield job
         finally:
@@ -124,9 +120,9 @@ def install(app: FastAPI, engine: Engine) -> None:
         # None: the asker has gone, and nobody reads this.
         return last if last is not None else JSONResponse({"detail": "stopped"}, 499)
 
-    @router.post("/ask/stream", response_class=EventSourceResponse)
+    @router.post(STREAM, response_class=EventSourceResponse)
     async def stream(request: Request, job: Any = Depends(asked)) -> AsyncIterator[ServerSentEvent]:  # noqa: B008
-        # A mistake known before the first byte is sent as an event too: the status is already on its way.
+        # The status is on its way already, so what goes wrong from here on is an event.
         try:
             async for snapshot in _snapshots(job, request):
                 yield ServerSentEvent(data=snapshot, event="answer")
@@ -139,10 +135,12 @@ def install(app: FastAPI, engine: Engine) -> None:
         k: Annotated[int, Query(ge=1, le=50)] = 5,
     ) -> SearchResult:
         from rag.pipeline import source
+        from rag.retrieval.names import Said
 
         text = check(q)
         found = engine.pipeline(LOAD_SECONDS).retriever.retrieve(text, k)
-        sources = [source(n, hit, text) for n, hit in enumerate(found.hits, 1)]
+        said = Said.of(text)
+        sources = [source(n, hit, said) for n, hit in enumerate(found.hits, 1)]
         hits = [Found(**item.model_dump(include=set(Found.model_fields))) for item in sources]
         return SearchResult(question=text, confidence=found.confidence, nearest=found.nearest, hits=hits)
 
@@ -178,10 +176,8 @@ def described(parts: Sequence[Part]) -> Corpus:
     )
 
 
-async def _snapshots(job: Job | UserError, request: Request) -> AsyncIterator[Answer]:
+async def _snapshots(job: Job, request: Request) -> AsyncIterator[Answer]:
     """The answer's snapshots, the newest whenever there is one; ends when the asker goes away."""
-    if isinstance(job, UserError):
-        raise job
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
     def wake() -> None:
@@ -210,9 +206,14 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": " ".join("; ".join(lines).split())[:500]}, 422)
 
 
-async def _mistake(request: Request, error: Exception) -> JSONResponse:
+async def _mistake(request: Request, error: Exception) -> Response:
+    detail = {"detail": one_line(error)}
+    if request.url.path.endswith(STREAM) and not isinstance(error, Busy):
+        # Who reads events is told by one, whether the question was wrong or its answer went wrong.
+        event = format_sse_event(data_str=json.dumps(detail), event="error")
+        return EventSourceResponse(iter([event]), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
     status = 503 if isinstance(error, Unavailable) else 500 if isinstance(error, Failed) else 422
     headers = None
     if isinstance(error, Busy):
         status, headers = 429, {"Retry-After": str(error.retry_after)}
-    return JSONResponse({"detail": one_line(error)}, status, headers)
+    return JSONResponse(detail, status, headers)

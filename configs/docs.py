@@ -8,16 +8,13 @@ docs/architecture.svg   rooms, their folders and what they import, from the synt
 from __future__ import annotations
 
 import argparse
-import runpy
-import sys
-import warnings
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from configs import ROOT, entry
-from configs.cli import COMMANDS
+from configs import ROOT, cli, entry, files
 from configs.errors import UserError, run
 
 if TYPE_CHECKING:
@@ -25,51 +22,22 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 MADE = "<!-- Made by `make docs`; change the code, not this page. -->"
-FURTHER = (
-    ("eval", "retrieval"),
-    ("eval", "abstention"),
-    ("eval", "coverage"),
-    ("eval", "citations"),
-    ("eval", "calibrate", "confidence"),
-    ("eval", "calibrate", "citations"),
-    ("eval", "calibrate", "emergency"),
-    ("eval", "compare"),
-    ("eval", "bench"),
-)
-"""Words that a room reads before its parser does, so that its own help does not list them."""
 
 
-class _Asked(BaseException):
-    """Carries the parser out of a command that was asked for its help; no `except Exception` stops it."""
+def parsers(name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """What is typed after `medcite`, `name` and perhaps further words, and the parser that reads what comes then.
 
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self.parser = parser
-
-
-def parser_of(words: tuple[str, ...]) -> argparse.ArgumentParser:
-    """The parser that prints the help of `medcite WORDS --help`, taken when it is about to print it.
-
-    Raises UserError where the command prints none.
+    The module of a command has `parser()`. Where first words choose one of several commands, it has also `COMMANDS`,
+    by those words, the first for none, and its `parser` is given them, and an empty environment.
     """
-    command = COMMANDS[words[0]]
-    kept = sys.argv, entry.called, argparse.ArgumentParser.print_help
-
-    def caught(self: argparse.ArgumentParser, file: Any = None) -> None:
-        raise _Asked(self)
-
-    entry.called = "medcite" if command.words == words else f"medcite {words[0]}"
-    sys.argv = ["medcite", *command.words, *words[1:], "--help"]
-    argparse.ArgumentParser.print_help = caught  # type: ignore[method-assign]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of runpy, where this process has the room already
-            runpy.run_module(command.module, run_name="__main__")
-    except _Asked as asked:
-        return asked.parser
-    finally:
-        sys.argv, entry.called = kept[:2]
-        argparse.ArgumentParser.print_help = kept[2]  # type: ignore[method-assign]
-    raise UserError(f"medcite {' '.join(words)} --help printed no help")
+    room = import_module(cli.COMMANDS[name].module)
+    if hasattr(room, "__path__"):
+        room = import_module(f"{room.__name__}.__main__")
+    further = list(getattr(room, "COMMANDS", ()))
+    if not further:
+        yield name, room.parser()
+    for words in further:
+        yield name if words == further[0] else f"{name} {words}", room.parser(words, {})
 
 
 def commands_page() -> str:
@@ -81,16 +49,16 @@ def commands_page() -> str:
             ("command", "what it does", "the same as"),
             [
                 (f"[`medcite {name}`](#medcite-{name})", one.does, f"`python -m {' '.join((one.module, *one.words))}`")
-                for name, one in COMMANDS.items()
+                for name, one in cli.COMMANDS.items()
                 if one.does
             ],
         ),
         "",
     ]
-    for name, command in COMMANDS.items():
+    for name, command in cli.COMMANDS.items():
         if command.does:
-            for words in ((name,), *(further for further in FURTHER if further[0] == name)):
-                lines += _section(parser_of(words), " ".join(("medcite", *words)), len(words) + 1)
+            for words, one in parsers(name):
+                lines += _section(one, f"medcite {words}", len(words.split()) + 1)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -216,14 +184,19 @@ def pages() -> dict[str, str]:
     return {"commands.md": commands_page(), "settings.md": settings_page(), "architecture.svg": drawing.svg(ROOT)}
 
 
-def main() -> int:
-    """Write the pages, or with `--check` say which are stale."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    result = argparse.ArgumentParser(
         prog=entry.prog("configs.docs"), description="Write the pages under docs/ that are made from the code."
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where (default: docs/ in the checkout)")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 2 where a page is stale")
-    args = parser.parse_args()
+    result.add_argument("--out", type=Path, metavar="FOLDER", help="where (default: docs/ in the checkout)")
+    result.add_argument("--check", action="store_true", help="write nothing; exit code 2 where a page is stale")
+    return result
+
+
+def main() -> int:
+    """Write the pages, or with `--check` say which are stale."""
+    args = parser().parse_args()
     folder = args.out or ROOT / "docs"
     made = pages()
     if args.check:
@@ -231,9 +204,9 @@ def main() -> int:
         if stale:
             raise UserError(f"{folder}: {', '.join(stale)} are stale; run: make docs")
         return 0
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
-        (folder / name).write_text(text, "utf-8", newline="\n")
+        with files.said(folder):
+            files.write(folder / name, text)
         print(folder / name)
     return 0
 

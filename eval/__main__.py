@@ -1,4 +1,4 @@
-"""Measure: `python -m eval [run]`, and retrieval, abstention, coverage, citations, calibrate, compare, bench."""
+"""Measure: `python -m eval [run]`, and the other commands of COMMANDS."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COMMANDS = {
     "retrieval": ("eval.retrieval.judged_sets", "is the right answer first? judged sets and the index's own questions"),
     "abstention": ("eval.abstention.decisions", "who declines what, at which threshold"),
     "coverage": ("eval.abstention.covered", "shares of covered and uncovered questions that are answered"),
+    "attribution": ("eval.attribution", "how well attribution tells what its sources say"),
     "citations": ("eval.checker.trust", "how far the checker of citations can itself be trusted"),
     "calibrate confidence": ("eval.calibration.confidence", "fit the retrieval confidence"),
     "calibrate citations": ("eval.calibration.citations", "fit the checker of citations"),

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ DECISIVE = ("questions", "splits", "corpus", "metrics")
 """Where two runs differ in one of these, their figures are of different questions or measures."""
 PARTS = {"table": "answers", "forced": "made to answer"}
 """Tables of the results by mode and regime, and what they are called here."""
+TIMES = "times"
 OWN = "the corpus's own test questions"
 FACTS = {"n": None, "intervals_by": "question"}
 """What a retrieval table says of itself beside its figures, and what holds where it does not say it."""
@@ -75,40 +75,27 @@ def figures(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any
     that overlap do not say that there is no difference. None where a figure has no interval.
     """
     rows = []
-    others = _figures(second)
-    for (table, row, within), found in _figures(first).items():
-        other = others.get((table, row, within), {})
-        for name in (name for name in found if name in other):
-            a, b = found[name], other[name]
+    for (table, row, within), name, a, b in _shared(first, second):
+        if table != TIMES:
             ends = [one.get(end) for one in (a, b) for end in ("low", "high")]
-            rows.append(
-                {
-                    "table": table, "row": row, "within": within, "metric": name, "first": a, "second": b,
-                    "change": round(b["value"] - a["value"], 4),
-                    "apart": None if None in ends else a["low"] > b["high"] or b["low"] > a["high"],
-                }
-            )  # fmt: skip
+            apart = None if None in ends else a["low"] > b["high"] or b["low"] > a["high"]
+            place = {"table": table, "row": row, "within": within, "metric": name}
+            rows.append(place | {"first": a, "second": b, "change": round(b["value"] - a["value"], 4), "apart": apart})
     return rows
 
 
 def times(first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
     """What an answer took in both runs: mode, what, both values and the change. They have no intervals."""
-    others = _times(second)
     return [
         {"mode": mode, "what": name, "first": a, "second": b, "change": round(b - a, 4)}
-        for mode, found in _times(first).items()
-        for name, a in found.items()
-        if (b := others.get(mode, {}).get(name)) is not None
+        for (table, mode, _), name, a, b in _shared(first, second)
+        if table == TIMES
     ]
 
 
 def alone(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, str]]:
     """("first" or "second", what) for every row that only that run has, and every figure within a row of both."""
-
-    def rows(run: dict[str, Any]) -> dict[Key, dict[str, Any]]:
-        return {**_figures(run), **{("times", mode, "indexed"): found for mode, found in _times(run).items()}}
-
-    one, other = rows(first), rows(second)
+    one, other = _rows(first), _rows(second)
     listed = []
     for which, mine, theirs in (("first", one, other), ("second", other, one)):
         for key, found in mine.items():
@@ -119,8 +106,15 @@ def alone(first: dict[str, Any], second: dict[str, Any]) -> list[tuple[str, str]
     return listed
 
 
-def _figures(results: dict[str, Any]) -> dict[Key, dict[str, dict[str, Any]]]:
-    """The figures that have a value, by row."""
+def _shared(first: dict[str, Any], second: dict[str, Any]) -> Iterator[tuple[Key, str, Any, Any]]:
+    others = _rows(second)
+    for key, found in _rows(first).items():
+        for name in (name for name in found if name in others.get(key, {})):
+            yield key, name, found[name], others[key][name]
+
+
+def _rows(results: dict[str, Any]) -> dict[Key, dict[str, Any]]:
+    """The figures that have a value, and the times of each mode's answers by name: `total_ms p50`."""
     rows: dict[Key, dict[str, Any]] = {
         (name, row["mode"], row["regime"]): row["figures"]
         for part, name in PARTS.items()
@@ -128,12 +122,15 @@ def _figures(results: dict[str, Any]) -> dict[Key, dict[str, dict[str, Any]]]:
     }
     for within, table in _retrieval(results).items():
         rows |= {("retrieval", row, within): found for row, found in table["systems"].items()}
-    return {
-        key: {
-            name: one for name, one in found.items() if isinstance(one, dict) and one.get("value") is not None
+    for key, row in rows.items():
+        rows[key] = {name: one for name, one in row.items() if isinstance(one, dict) and one.get("value") is not None}
+    for row in results.get("latency") or []:
+        parts = {name: value if isinstance(value, dict) else {"": value} for name, value in row.items()}
+        found = {f"{name} {part}".strip(): value for name, inner in parts.items() for part, value in inner.items()}
+        rows[TIMES, row["mode"], "indexed"] = {
+            name: value for name, value in found.items() if isinstance(value, (int, float))
         }
-        for key, found in rows.items()
-    }  # fmt: skip
+    return rows
 
 
 def _retrieval(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -143,22 +140,8 @@ def _retrieval(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
               for one in found.get("sets") or []}  # fmt: skip
     if own := found.get("own"):
         systems = {way: row for way, row in own.items() if isinstance(row, dict)}
-        asked = {way: row.get("n") for way, row in systems.items()}
-        tables[OWN] = {**own, "systems": systems, "n": asked}
+        tables[OWN] = {**own, "systems": systems, "n": {way: row.get("n") for way, row in systems.items()}}
     return tables
-
-
-def _times(results: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """The times of each mode's answers, by name: `total_ms p50`."""
-    found: dict[str, dict[str, float]] = {}
-    for row in results.get("latency") or []:
-        own = found.setdefault(row["mode"], {})
-        for name, value in row.items():
-            if isinstance(value, dict):
-                own |= {f"{name} {part}": number for part, number in value.items()}
-            elif isinstance(value, (int, float)):
-                own[name] = value
-    return found
 
 
 def text(first: dict[str, Any], second: dict[str, Any]) -> str:
@@ -173,46 +156,44 @@ def text(first: dict[str, Any], second: dict[str, Any]) -> str:
             "**The checkers of citations differ, in themselves or in their calibration: the runs' citation figures may "
             "be of different measures.**"
         ]
-    lines += ["", "| differs | first | second |", "|---|---|---|"] if unlike else ["", "The runs share everything."]
-    lines += [f"| {_cell(what)} | {_short(a)} | {_short(b)} |" for what, a, b in unlike]
+    if unlike:
+        lines += _table("| differs | first | second |", [(what, _short(a), _short(b)) for what, a, b in unlike])
+    else:
+        lines += ["", "The runs share everything."]
     if missing := alone(first, second):
         lines += ["", "Not in both runs:", "", *(f"- only in the {which}: {what}" for which, what in missing)]
     shared = figures(first, second)
-    rows = [row for row in shared if row["change"]]
-    if rows:
-        lines += ["", "| table | row | within | metric | first | second | change | |", "|---" * 8 + "|"]
-        lines += [_line(row) for row in rows]
+    if moved := [_cells(row) for row in shared if row["change"]]:
+        lines += _table("| table | row | within | metric | first | second | change | |", moved)
         lines += ["", "The intervals are each run's own: where they overlap, there may still be a difference."]
     else:
         lines += ["", "No figure changed." if shared else "The runs have no figure in common."]
     if slower := [row for row in times(first, second) if row["change"]]:
-        lines += ["", "| mode | time | first | second | change |", "|---" * 5 + "|"]
-        for row in slower:
-            values = f"{row['first']:g} | {row['second']:g} | {row['change']:+g}"
-            lines.append(f"| {row['mode']} | {row['what']} | {values} |")
+        lines += _table(
+            "| mode | time | first | second | change |",
+            [(r["mode"], r["what"], f"{r['first']:g}", f"{r['second']:g}", f"{r['change']:+g}") for r in slower],
+        )
         lines += ["", "Times have no intervals: what else the machine did may be the whole change."]
     return "\n".join([*lines, "", NOT_COMPARED]).strip()
 
 
-def _line(row: dict[str, Any]) -> str:
-    spans = [f"{one['value']:.4g}" for one in (row["first"], row["second"])]
-    if row["apart"] is not None:
-        ends = [f"{one['low']:.4g} to {one['high']:.4g}" for one in (row["first"], row["second"])]
-        spans = [f"{value} ({between})" for value, between in zip(spans, ends, strict=True)]
+def _table(head: str, rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return ["", head, "|---" * (head.count("|") - 1) + "|", *lines]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    form = "{value:.4g}" if row["apart"] is None else "{value:.4g} ({low:.4g} to {high:.4g})"
     word = {True: "intervals apart", False: "intervals overlap", None: "no interval"}[row["apart"]]
-    names = [_cell(row[key]) for key in ("table", "row", "within", "metric")]
-    return "| " + " | ".join([*names, *spans, f"{row['change']:+.4g}", word]) + " |"
+    values = [form.format_map(row[which]) for which in ("first", "second")]
+    return (row["table"], row["row"], row["within"], row["metric"], *values, f"{row['change']:+.4g}", word)
 
 
 def _short(value: Any) -> str:
     if isinstance(value, list):
-        return _cell(", ".join(map(str, value)))
+        return ", ".join(map(str, value))
     words = "none" if value is None else str(value)
-    return _cell(words if len(words) <= 40 else words[:37] + "...")
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return words if len(words) <= 40 else words[:37] + "..."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,16 +205,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Print what changed."""
     first, second = (read(place) for place in args.runs)
-    if args.json:
-        unlike = [{"what": what, "first": a, "second": b} for what, a, b in changed(first, second)]
-        found = {
-            "differs": unlike,
-            "only_in_one": [{"run": which, "what": what} for which, what in alone(first, second)],
-            "figures": figures(first, second),
-            "times": times(first, second),
-        }
-        json.dump(found, sys.stdout, indent=2)
-        print()
-    else:
+    if not args.json:
         print(text(first, second))
+        return 0
+    found = {
+        "differs": [{"what": what, "first": a, "second": b} for what, a, b in changed(first, second)],
+        "only_in_one": [{"run": which, "what": what} for which, what in alone(first, second)],
+        "figures": figures(first, second),
+        "times": times(first, second),
+    }
+    print(json.dumps(found, indent=2))
     return 0

@@ -6,20 +6,24 @@ It goes on where a killed run stopped, and generates nothing twice.
 from __future__ import annotations
 
 import argparse
+import errno
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from configs import entry
 from configs.errors import UserError
 from configs.extras import need
 from configs.modes import MODES
+from eval.generation import REGIMES
 
 if TYPE_CHECKING:
     from configs.schema import Profile
 
-REGIMES = ("indexed", "withheld")
+Name = TypeVar("Name", bound=str)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,17 +51,29 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"-n {args.n}: at least one question is needed")
     if args.tokens < 1:
         raise UserError(f"--tokens {args.tokens}: an answer needs at least one")
+    need("evaluate", "the evaluation")  # said before hours of generation, not after
     with full_disk_said():
         return _evaluate(args)
 
 
+@contextmanager
+def full_disk_said() -> Iterator[None]:
+    """A full disk is one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError("the disk is full; free some space and run the same command again to go on") from None
+        raise
+
+
 def _evaluate(args: argparse.Namespace) -> int:
     """Generate what is not there, score it, and write the report."""
-    need("evaluate", "the evaluation")  # said before hours of generation, not after
+    need("rouge_score", "the evaluation")  # said before hours of generation, not after
     from eval import report
     from eval.checker import checker
     from eval.generation.predict import Run, Setup
-    from eval.report.markdown import main_table, summary
+    from eval.report.render import main_table, summary
     from eval.score import score
     from index.identity import counted
     from index.progress import shown
@@ -71,30 +87,22 @@ def _evaluate(args: argparse.Namespace) -> int:
         raise UserError(f"--judged {args.judged}: no such folder; it should hold mediqa2019/ and liveqa-med/")
     data = entry.data_folder()
     regimes = _named(args.regimes, REGIMES, "--regimes")
-    _named(args.modes or ",".join(MODES), MODES, "--modes")
+    modes = _named(args.modes, MODES, "--modes") if args.modes else []
     judge = checker.NliChecker(args.nli) if args.nli else checker.SupportChecker.load()
     with shown() as say:
-        setup = Setup(n=args.n, by=args.split, seed=args.seed, tokens=args.tokens)
-        run = Run(profile, setup, data, say)
-        there = [mode for mode in MODES if mode in run.pipeline.modes]
-        modes = _named(args.modes, MODES, "--modes") if args.modes else there
+        run = Run(profile, Setup(n=args.n, by=args.split, seed=args.seed, tokens=args.tokens), data, say)
+        modes = modes or [mode for mode in MODES if mode in run.pipeline.modes]
         run.available(modes)
-        if not args.modes and len(there) < len(MODES):
+        if not args.modes and len(modes) < len(MODES):
             print("no adapter: only base, base+rag and extractive are compared (make finetune)", file=sys.stderr)
         print(f"corpus {counted(run.pipeline.index.manifest.parts)}, as indexed", file=sys.stderr)
         print(f"{len(run.pairs)} test questions of {len(set(run.topics))} topics, run {run.hash[:12]}", file=sys.stderr)
         if run.splits.caveat:
             print(run.splits.caveat, file=sys.stderr)
+        encoder = None if args.no_bertscore else profile.bertscore_encoder
+        retrieval = _retrieval(profile, args.judged, args.medquad, data)
         results = score(
-            run,
-            modes,  # type: ignore[arg-type]
-            regimes,  # type: ignore[arg-type]
-            judge,
-            _calibration(judge, run),
-            None if args.no_bertscore else profile.bertscore_encoder,
-            _retrieval(profile, args.judged, args.medquad, data),
-            _command(),
-            entry.commit(),
+            run, modes, regimes, judge, _calibration(judge, run), encoder, retrieval, _command(), entry.commit()
         )
     out = args.out or data / "eval" / "latest"
     report.write(results, out)
@@ -119,20 +127,20 @@ def _card(profile: Any) -> Path:
     return folder
 
 
-def _named(given: str, known: tuple[str, ...], option: str) -> list[str]:
+def _named(given: str, known: tuple[Name, ...], option: str) -> list[Name]:
     names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     for name in names:
         if name not in known:
             raise UserError(f"{option}: unknown {name!r}; there are: {', '.join(known)}")
     if not names:
         raise UserError(f"{option}: name at least one of {', '.join(known)}")
-    return names
+    return [one for name in names for one in known if one == name]
 
 
 def _calibration(judge: Any, run: Any) -> dict[str, Any]:
     """How far the checker of citations can itself be trusted, on sentences of the test topics whose label is known."""
     from eval.checker import checker, trust
-    from eval.checker.pairs import labelled
+    from eval.checker.altered import labelled
 
     pairs = run.pipeline.index.pairs
     unseen = labelled(pairs, run.splits.rows(pairs, "test"), trust.SENTENCES)
@@ -147,42 +155,21 @@ def _retrieval(profile: Profile, folder: Path | None, medquad: Path | None, data
 
     A set that is not there is no mistake: a line says so.
     """
-    from eval.retrieval import judged_sets as retrieval
+    from eval.retrieval import judged_sets
 
     def say(line: str) -> None:
         print(line, file=sys.stderr)
 
     if folder is None:
         say("judged questions are not there (--judged FOLDER); retrieval is measured on the index's own questions")
-    return retrieval.tables(
-        profile,
-        data / "index",
-        folder or Path(),
-        sets=retrieval.SETS if folder else ("medquad",),
-        medquad=medquad,
-        cache=data / "cache" / "embeddings",
-        absent=say,
+    sets = judged_sets.SETS if folder else ("medquad",)
+    cache = data / "cache" / "embeddings"
+    return judged_sets.tables(
+        profile, data / "index", folder or Path(), sets=sets, medquad=medquad, cache=cache, absent=say
     )
 
 
 def _command() -> str:
     """What was typed, without this machine's folders."""
-    words = [Path(word).name if "/" in word and Path(word).is_absolute() else word for word in sys.argv[1:]]
-    return " ".join(["python -m eval", *map(shlex.quote, words)])
-
-
-def full_disk_said() -> Any:
-    """A context in which a full disk is one line."""
-    import errno
-    from contextlib import contextmanager
-
-    @contextmanager
-    def context() -> Any:
-        try:
-            yield
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise UserError("the disk is full; free some space and run the same command again to go on") from None
-            raise
-
-    return context()
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    return shlex.join(["python", "-m", "eval", *words])

@@ -1,6 +1,6 @@
 """Predictions to figures: `results = score(run, modes, regimes, ...)`, the dictionary that `results.json` holds.
 
-Every figure has a 95% bootstrap interval in which whole topics are drawn. An abstention is an empty answer.
+Every figure has a 95% interval of the cluster bootstrap by topic. An abstention is an empty answer.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -15,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from configs.modes import Mode
 from eval import views
-from eval.generation.predict import CLOSED, REFERENCE_TOKENS, Prediction, Regime, Run
-from eval.metrics.bootstrap import Figure, Topics
-from eval.metrics.scored import Metrics, Scored
+from eval.generation import Regime
+from eval.generation.predict import CLOSED, REFERENCE_TOKENS, Prediction, Run
+from eval.metrics.bootstrap import ClusterBootstrap, Figure
+from eval.metrics.text import ROUGE, Metrics, Scored
 from rag.versions import versions as code_versions
 
 if TYPE_CHECKING:
     from eval.checker.checker import Checker
-    from eval.metrics.citations import AnswerJudgement
+    from eval.metrics.citations import Judgement
 
 SCHEMA = 1
-ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+OVERLAP = (*ROUGE, "token_f1", "exact_match", "bertscore")
 COMPARED = ("rouge1", "rouge2", "rougeL", "bleu", "bertscore")
 PAIRS: tuple[tuple[Mode, Mode], ...] = (
     ("finetuned", "base"),
@@ -37,53 +39,42 @@ PAIRS: tuple[tuple[Mode, Mode], ...] = (
 """Which modes are compared, the first minus the second."""
 LIBRARIES = (
     "torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "rouge-score", "sacrebleu", "bert-score",
-    "evaluate", "textstat",
+    "textstat",
 )  # fmt: skip
+
+Key = tuple[Mode, Regime]
+Figures = dict[str, dict[str, Any]]
 
 
 def score(
-    run: Run,
-    modes: Sequence[Mode],
-    regimes: Sequence[Regime],
-    checker: Checker,
-    calibration: dict[str, Any],
-    encoder: str | None,
-    retrieval: dict[str, Any],
-    command: str,
-    commit: str,
-) -> dict[str, Any]:
+    run: Run, modes: Sequence[Mode], regimes: Sequence[Regime], checker: Checker, calibration: dict[str, Any],
+    encoder: str | None, retrieval: dict[str, Any], command: str, commit: str,
+) -> dict[str, Any]:  # fmt: skip
     """All figures of a run; `commit` is the checkout's. What is missing of its predictions is generated first."""
-    from eval.bench.machine import machine
+    from eval.bench.machine import machine, peak_gb
 
-    begun = datetime.datetime.now(datetime.UTC)
+    created, begun = datetime.datetime.now(datetime.UTC), time.monotonic()
     predictions = {(mode, regime): run.answers(mode, regime) for regime in regimes for mode in modes}
     perplexities = {key: run.perplexity(*key) for key in predictions}
     latencies = {mode: run.latency(mode) for mode in modes}
     references = [pair.answer for pair in run.pairs]
-    topics = Topics(run.topics)
+    bootstrap = ClusterBootstrap(run.topics)
     metrics = Metrics(encoder)
-    scored: dict[tuple[Mode, Regime], Scored] = {}
-    made: dict[tuple[Mode, Regime], Scored] = {}
+    scored: dict[Key, Scored] = {}
+    made: dict[Key, Scored] = {}
     for at, (key, found) in enumerate(predictions.items()):
         run.say("scoring", at, len(predictions))
-        same = next((other for other in scored if other[0] == key[0] and key[0] in CLOSED), None)
-        if same:
-            scored[key] = scored[same]
-            continue
-        scored[key] = Scored([one.text for one in found], references, metrics)
+        same = next((one for other, one in scored.items() if other[0] == key[0] in CLOSED), None)
+        scored[key] = same or Scored([one.text for one in found], references, metrics)
         if key[0] not in CLOSED:
             texts = [one.forced for one in found]
             made[key] = scored[key] if texts == scored[key].texts else Scored(texts, references, metrics)
     run.say("scoring", len(predictions), len(predictions))
     judged = _citations(predictions, checker, run)
-    table = [
-        _row(key, predictions[key], scored[key], judged.get(key), perplexities[key], topics, metrics)
-        for key in predictions
-    ]
     return {
         "schema": SCHEMA,
-        "created": begun.isoformat(timespec="seconds"),
-        "seconds": round((datetime.datetime.now(datetime.UTC) - begun).total_seconds(), 1),
+        "created": created.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - begun, 1),
         "spent": run.spent(),
         "command": command,
         **_identity(run, commit),
@@ -91,20 +82,24 @@ def score(
         "modes": list(modes),
         "regimes": list(regimes),
         "metrics": metrics.described(),
-        "table": table,
+        "table": [
+            _row(key, found, scored[key], judged.get(key), perplexities[key], bootstrap, metrics)
+            for key, found in predictions.items()
+        ],
         "forced": [
             {
                 "mode": mode, "regime": regime, "sources": True, "n": len(run.pairs),
                 "answered": sum(bool(text) for text in one.texts),
-                "figures": _overlap(one, topics, metrics) | {"answered_share": _share(map(bool, one.texts), topics)},
+                "figures": _overlap(one, bootstrap, metrics)
+                | {"answered_share": bootstrap.mean([bool(text) for text in one.texts]).as_dict()},
             }
             for (mode, regime), one in made.items()
         ],
-        "differences": _differences(scored, topics, metrics),
-        "slices": views.slices(run, scored, topics),
+        "differences": _differences(scored, bootstrap, metrics),
+        "slices": views.slices(run, scored, bootstrap),
         "risk_coverage": [views.risk(key, predictions[key], one) for key, one in made.items()],
         "latency": [views.latency(mode, rows) for mode, rows in latencies.items()],
-        "peak_memory_gb": _peak(),
+        "peak_memory_gb": peak_gb(),
         "checker": calibration,
         "retrieval": retrieval,
         "examples": views.examples(run, predictions, scored),
@@ -113,22 +108,16 @@ def score(
 
 def _identity(run: Run, commit: str) -> dict[str, Any]:
     """What was asked of what: two runs that differ here are not to be compared as one."""
-    profile, setup = run.profile, run.setup
-    counts = run.splits.counts()
+    profile, setup, manifest = run.profile, run.setup, run.pipeline.index.manifest
+    counts: dict[str, int] = dict(run.splits.counts())
     return {
         "profile": _portable(profile.name),
         "model": _portable(profile.generator.model),
         "config_hash": run.hash,
-        "corpus": {
-            "name": run.pipeline.index.manifest.corpus_name,
-            "digest": run.corpus,
-            "pairs": len(run.pipeline.index.pairs),
-        },
+        "corpus": {"name": manifest.corpus_name, "digest": run.corpus, "pairs": len(run.pipeline.index.pairs)},
         "splits": {
-            "hash": run.splits.hash,
-            "by": setup.by,
-            "seed": setup.split_seed,
-            **{name: counts.get(name, 0) for name in ("train", "validation", "test")},  # type: ignore[call-overload]
+            "hash": run.splits.hash, "by": setup.by, "seed": run.splits.seed,
+            **{name: counts.get(name, 0) for name in ("train", "validation", "test")},
             **({"caveat": run.splits.caveat} if run.splits.caveat else {}),
         },
         "adapter": _adapter(profile.generator.adapter),
@@ -142,7 +131,7 @@ def _identity(run: Run, commit: str) -> dict[str, Any]:
             "latency": f"one question at a time, as the chat: generator.precision {profile.generator.precision}",
         },
         "questions": {"n": len(run.pairs), "topics": len(set(run.topics)), "split": "test", "seed": setup.seed},
-    }
+    }  # fmt: skip
 
 
 def _portable(name: str) -> str:
@@ -172,81 +161,72 @@ def _adapter(adapter: str | None) -> dict[str, Any] | None:
     return found
 
 
-def _overlap(one: Scored, topics: Topics, metrics: Metrics) -> dict[str, Any]:
-    names = (*ROUGE, "token_f1", "exact_match", *(("bertscore",) if "bertscore" in one.values else ()))
-    figures = {name: topics.mean(one.values[name]).as_dict() for name in names}
-    figures["bleu"] = topics.of_sums(one.statistics, metrics.bleu.score).as_dict()
-    return figures
+def _overlap(one: Scored, bootstrap: ClusterBootstrap, metrics: Metrics) -> Figures:
+    figures = {name: bootstrap.mean(one.values[name]).as_dict() for name in OVERLAP if name in one.values}
+    return figures | {"bleu": bootstrap.of_sums(one.statistics, metrics.bleu.score).as_dict()}
 
 
 def _row(
-    key: tuple[Mode, Regime],
-    found: Sequence[Prediction],
-    one: Scored,
-    judged: Sequence[AnswerJudgement] | None,
-    perplexity: Sequence[tuple[float, int]],
-    topics: Topics,
-    metrics: Metrics,
-) -> dict[str, Any]:
+    key: Key, found: Sequence[Prediction], one: Scored, judged: Sequence[Sequence[Judgement]] | None,
+    perplexity: Sequence[tuple[float, int]], bootstrap: ClusterBootstrap, metrics: Metrics,
+) -> dict[str, Any]:  # fmt: skip
+    def ratio(pairs: Iterable[tuple[float, float]], of: ClusterBootstrap = bootstrap) -> Figure:
+        above, below = zip(*pairs, strict=True)
+        return of.ratio(above, below)
+
     mode, regime = key
-    figures = _overlap(one, topics, metrics)
-    figures["length_ratio"] = topics.ratio([own for own, _ in one.words], [theirs for _, theirs in one.words]).as_dict()
-    for name in ("flesch_kincaid", "smog"):
-        figures[name] = topics.mean(one.values[name]).as_dict()
+    figures = _overlap(one, bootstrap, metrics)
+    figures["length_ratio"] = bootstrap.ratio(*one.words).as_dict()
+    figures |= {name: bootstrap.mean(one.values[name]).as_dict() for name in ("flesch_kincaid", "smog")}
     if perplexity:
-        part = topics.subset(range(len(perplexity)))
-        mean = part.ratio([loss for loss, _ in perplexity], [count for _, count in perplexity])
-        figures["perplexity"] = Figure(*(math.exp(value) for value in mean)).as_dict() | {
-            "n": len(perplexity),
-            "of_tokens": REFERENCE_TOKENS,
-        }
-    figures["answered_share"] = _share((bool(item.text) for item in found), topics)
-    figures["empty_share"] = _share((not item.text and item.status != "abstained" for item in found), topics)
+        mean = ratio(perplexity, bootstrap.subset(range(len(perplexity))))
+        count = {"n": len(perplexity), "of_tokens": REFERENCE_TOKENS}
+        figures["perplexity"] = Figure(*(math.exp(value) for value in mean)).as_dict() | count
+    held = {
+        "answered_share": [bool(item.text) for item in found],
+        "empty_share": [not item.text and item.status != "abstained" for item in found],
+    }
     if mode not in CLOSED:
-        figures["abstained_share"] = _share((item.status == "abstained" for item in found), topics)
-        figures["fallback_share"] = _share((item.answer.fallback and bool(item.text) for item in found), topics)
+        held["abstained_share"] = [item.status == "abstained" for item in found]
+        held["fallback_share"] = [item.answer.fallback and bool(item.text) for item in found]
+    figures |= {name: bootstrap.mean(values).as_dict() for name, values in held.items()}
     if judged is not None:
-        sentences = [item.sentences for item in judged]
-        citations = [item.citations for item in judged]
-        numbers = [len(item.invented) for item in judged]
-        figures["citation_recall"] = topics.ratio([item.supported for item in judged], sentences).as_dict()
-        figures["citation_precision"] = topics.ratio([item.good_citations for item in judged], citations).as_dict()
-        figures["unsupported_share"] = topics.ratio([item.unsupported for item in judged], sentences).as_dict()
-        figures["invented_numbers"] = topics.ratio(numbers, sentences).as_dict() | {"count": sum(numbers)}
+        counted = {
+            "citation_recall": [(sum(one.supported for one in answer), len(answer)) for answer in judged],
+            "citation_precision": [
+                (sum(sum(one.good) for one in answer), sum(len(one.good) for one in answer)) for answer in judged
+            ],
+            "unsupported_share": [(sum(not one.supported for one in answer), len(answer)) for answer in judged],
+            "invented_numbers": [(sum(len(one.invented) for one in answer), len(answer)) for answer in judged],
+        }
+        figures |= {name: ratio(pairs).as_dict() for name, pairs in counted.items()}
+        figures["invented_numbers"]["count"] = sum(count for count, _ in counted["invented_numbers"])
     return {
         "mode": mode, "regime": regime, "sources": mode not in CLOSED, "n": len(found),
-        "answered": sum(bool(item.text) for item in found), "figures": figures,
+        "answered": sum(held["answered_share"]), "figures": figures,
     }  # fmt: skip
 
 
-def _share(held: Iterable[bool], topics: Topics) -> dict[str, Any]:
-    import numpy as np
-
-    return topics.mean(np.array(list(held), float)).as_dict()
-
-
 def _citations(
-    predictions: dict[tuple[Mode, Regime], list[Prediction]], checker: Checker, run: Run
-) -> dict[tuple[Mode, Regime], list[AnswerJudgement]]:
+    predictions: dict[Key, list[Prediction]], checker: Checker, run: Run
+) -> dict[Key, list[list[Judgement]]]:
     """Judgements a mode with sources and regime, one an answer; an abstention has no sentence to judge."""
     from eval.checker.numbers import source_text
     from eval.metrics import citations
 
     keys = [key for key in predictions if key[0] not in CLOSED]
     asked = []
-    for key in keys:
-        for item in predictions[key]:
-            claims = tuple(citations.Claim(one.text, one.citations) for one in item.sentences)
-            sources = {s.n: source_text(s.title, s.question, s.text) for s in item.answer.sources}
-            asked.append(citations.Cited(claims, sources))
+    for item in (item for key in keys for item in predictions[key]):
+        claims = tuple(citations.Claim(one.text, one.citations) for one in item.sentences)
+        sources = {one.n: source_text(one.title, one.question, one.text) for one in item.answer.sources}
+        asked.append(citations.Cited(claims, sources))
     run.say("citations", 0, len(asked))
-    found = citations.judge(asked, checker)
+    found = iter(citations.judge(asked, checker))
     run.say("citations", len(asked), len(asked))
-    size = len(run.pairs)
-    return {key: found[at * size : (at + 1) * size] for at, key in enumerate(keys)}
+    return {key: [next(found) for _ in run.pairs] for key in keys}
 
 
-def _differences(scored: dict[tuple[Mode, Regime], Scored], topics: Topics, metrics: Metrics) -> list[dict[str, Any]]:
+def _differences(scored: dict[Key, Scored], bootstrap: ClusterBootstrap, metrics: Metrics) -> list[dict[str, Any]]:
     rows = []
     for regime in dict.fromkeys(key[1] for key in scored):
         for first, second in PAIRS:
@@ -255,22 +235,10 @@ def _differences(scored: dict[tuple[Mode, Regime], Scored], topics: Topics, metr
                 continue
             for name in COMPARED:
                 if name == "bleu":
-                    figure = topics.difference_of_sums(a.statistics, b.statistics, metrics.bleu.score)
+                    figure = bootstrap.difference_of_sums(a.statistics, b.statistics, metrics.bleu.score)
                 elif name in a.values:
-                    figure = topics.difference(a.values[name], b.values[name])
+                    figure = bootstrap.difference(a.values[name], b.values[name])
                 else:
                     continue
-                shown = not figure.low <= 0 <= figure.high
-                rows.append(
-                    {"regime": regime, "a": first, "b": second, "metric": name, **figure.as_dict(), "shown": shown}
-                )
+                rows.append({"regime": regime, "a": first, "b": second, "metric": name, **figure.as_difference()})
     return rows
-
-
-def _peak() -> float:
-    """Most memory resident in this process, in GB; 0 where the system does not tell."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20, 2)
-    except (OSError, StopIteration):
-        return 0.0

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from configs.modes import Mode
-from eval.generation.predict import CLOSED, Prediction, Regime, Run
-from eval.metrics.bootstrap import Topics
+from eval.generation import Regime
+from eval.generation.predict import CLOSED, Prediction, Run
+from eval.metrics.bootstrap import ClusterBootstrap
 
 if TYPE_CHECKING:
-    from eval.metrics.scored import Scored
+    from eval.metrics.text import Scored
 
 EXAMPLES = 3
 """Of the best, the worst, and those drawn at random, each."""
@@ -21,7 +22,7 @@ LEADING: tuple[Mode, Regime] = ("finetuned+rag", "indexed")
 """The mode and regime whose best and worst answers are shown."""
 
 
-def slices(run: Run, scored: dict[tuple[Mode, Regime], Scored], topics: Topics) -> list[dict[str, Any]]:
+def slices(run: Run, scored: dict[tuple[Mode, Regime], Scored], bootstrap: ClusterBootstrap) -> list[dict[str, Any]]:
     """ROUGE by what kind of question it is; slices of under ten questions are joined."""
     kinds: dict[str, list[str]] = {
         "question type": [pair.question_type or "none" for pair in run.pairs],
@@ -31,25 +32,19 @@ def slices(run: Run, scored: dict[tuple[Mode, Regime], Scored], topics: Topics) 
     }
     rows = []
     for kind, labels in kinds.items():
-        counts: dict[str, list[int]] = {}
-        for at, label in enumerate(labels):
-            counts.setdefault(label, []).append(at)
-        kept = sorted((label for label in counts if len(counts[label]) >= 10), key=lambda label: -len(counts[label]))
-        kept = kept[:SLICES]
-        groups = {label: counts[label] for label in (kept if "length" not in kind else sorted(kept, key=_first))}
-        rest = [at for label, members in counts.items() if label not in groups for at in members]
-        if rest:
+        members = {label: [at for at, own in enumerate(labels) if own == label] for label in dict.fromkeys(labels)}
+        kept = sorted((label for label in members if len(members[label]) >= 10), key=lambda label: -len(members[label]))
+        kept = kept[:SLICES] if "length" not in kind else sorted(kept[:SLICES], key=lambda band: int(band.split()[0]))
+        groups = {label: members[label] for label in kept}
+        if rest := [at for label in members if label not in groups for at in members[label]]:
             groups["all others"] = rest
-        for label, members in groups.items():
-            part = topics.subset(members)
+        for label, those in groups.items():
+            part = bootstrap.subset(those)
             for (mode, regime), one in scored.items():
-                figures = {name: part.mean(one.values[name][members]).as_dict() for name in ("rouge1", "rougeL")}
+                figures = {name: part.mean(one.values[name][those]).as_dict() for name in ("rouge1", "rougeL")}
                 rows.append(
-                    {
-                        "by": kind, "slice": label, "n": len(members), "mode": mode, "regime": regime,
-                        "figures": figures,
-                    }
-                )  # fmt: skip
+                    {"by": kind, "slice": label, "n": len(those), "mode": mode, "regime": regime, "figures": figures}
+                )
     return rows
 
 
@@ -60,10 +55,6 @@ def _band(size: int, limits: Sequence[int]) -> str:
             return f"{below + 1} to {limit}"
         below = limit
     return f"{below + 1} or more"
-
-
-def _first(label: str) -> int:
-    return int(label.split()[0])
 
 
 def risk(key: tuple[Mode, Regime], found: Sequence[Prediction], one: Scored) -> dict[str, Any]:
@@ -81,16 +72,13 @@ def risk(key: tuple[Mode, Regime], found: Sequence[Prediction], one: Scored) -> 
         total += 1 - float(values[at])
         area += total / rank
         if rank == len(order) or rank % max(1, len(order) // 50) == 0:
-            points.append(
-                {
-                    "coverage": round(rank / len(found), 4), "risk": round(total / rank, 4),
-                    "confidence": round(found[at].answer.confidence, 4),
-                }
-            )  # fmt: skip
+            point = {"coverage": rank / len(found), "risk": total / rank, "confidence": found[at].answer.confidence}
+            points.append({name: round(value, 4) for name, value in point.items()})
     return {"mode": key[0], "regime": key[1], "points": points, "area": round(area / len(order), 4) if order else None}
 
 
 def latency(mode: Mode, rows: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Median and 95th percentile of the times to the first token and to the end, and tokens a second between them."""
     import numpy as np
 
     def spread(values: Sequence[float]) -> dict[str, float]:

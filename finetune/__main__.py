@@ -6,7 +6,6 @@ python -m finetune split | data | train | sweep | export | push   --help
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 import warnings
@@ -16,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs import entry
+from configs import entry, files
 from configs.errors import UserError, run
 
 if TYPE_CHECKING:
@@ -123,10 +122,10 @@ def _data(args: argparse.Namespace) -> int:
         for line in _lines(part):
             print(f"  {line}")
     if args.csv:
-        args.csv.mkdir(parents=True, exist_ok=True)
         for name, rows in examples.items():
             columns = [column for column in rows.column_names if column.endswith("_ids")]
-            rows.remove_columns(columns).to_csv(str(args.csv / f"{name}.csv"), index=False)
+            with files.said(args.csv), files.aside(args.csv / f"{name}.csv") as new:
+                rows.remove_columns(columns).to_csv(str(new), index=False)
     return 0
 
 
@@ -234,7 +233,7 @@ class _Start:
         from rag.versions import PROMPT_VERSION
 
         parts = f"{self.profile.model_dump_json()} {self.splits.hash} {PROMPT_VERSION}"
-        return hashlib.sha256(parts.encode()).hexdigest()
+        return files.digest(parts)
 
     def examples(self, recipe: Recipe) -> tuple[Any, Any, dict[str, Any], str]:
         """Chat template, examples, the report on them, and the hash of what decided them."""
@@ -277,10 +276,8 @@ class _Start:
         }
         if begin:
             provenance["continues"] = lineage(begin)
-        run = hashlib.sha256(f"{recipe.model_dump_json()} {digest} {provenance.get('continues', '')}".encode())
-        return train(
-            self.profile, recipe, examples, template, work(run.hexdigest()), out, self.work.models, provenance, begin
-        )
+        run = files.digest(f"{recipe.model_dump_json()} {digest} {provenance.get('continues', '')}")
+        return train(self.profile, recipe, examples, template, work(run), out, self.work.models, provenance, begin)
 
 
 def _corpus(args: argparse.Namespace, profile: Profile) -> Corpus:

@@ -7,16 +7,13 @@ Each is made once: a folder is named by the hash of what decides it, written asi
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from configs import files
 from configs.errors import UserError
 from configs.recipes import Recipe
 from configs.schema import Profile
@@ -95,7 +92,7 @@ def examples_hash(profile: Profile, recipe: Recipe, splits: Splits) -> str:
         profile.generator.model,
         profile.generator.gguf_file,
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return files.digest_json(parts)
 
 
 def examples(
@@ -149,17 +146,10 @@ def _make_examples(
         columns = data.as_columns(made)
         parts[name] = Dataset.from_dict(columns | {"length": [example.tokens for example in made]})
         reports[name] = report.as_dict()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-    try:
+    with files.said(folder), files.folder(folder) as place:
         DatasetDict(parts).save_to_disk(str(place / "data"))
         manifest = {"hash": digest, "recipe": recipe.model_dump(mode="json"), "splits": splits.hash, "report": reports}
-        (place / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.rename(place, folder)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
+        files.write_json(place / "manifest.json", manifest)
 
 
 def retriever_over(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
+
+from configs import files
 
 COLUMNS = ("step", "epoch", "split", "loss", "perplexity", "tokens", "learning_rate")
 
@@ -32,12 +33,10 @@ def rows(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def write(history: list[dict[str, Any]], folder: Path) -> None:
     """Write `loss.csv` and `loss.png` into `folder`, each whole or not at all."""
     table = rows(history)
-    aside = folder / ".loss.csv"
-    with aside.open("w", newline="", encoding="utf-8") as out:
+    with files.aside(folder / "loss.csv") as new, new.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
-    os.replace(aside, folder / "loss.csv")
     plot(table, folder / "loss.png")
 
 
@@ -65,6 +64,5 @@ def plot(table: list[dict[str, Any]], path: Path) -> None:
     if train or validation:
         axes.legend()
     axes.grid(alpha=0.3)
-    aside = path.with_name(f".{path.name}")
-    figure.savefig(aside, dpi=120, format="png")
-    os.replace(aside, path)
+    with files.aside(path) as new:
+        figure.savefig(new, dpi=120, format="png")

@@ -7,15 +7,13 @@ Adapters are merged into the unquantised base. Every export is written aside and
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from configs import files
 from configs.errors import UserError
 from configs.schema import Generator
 from finetune import card, gguf_file
@@ -54,8 +52,8 @@ def merged(section: Generator, models: Path, out: Path) -> Path:
         tokenizer.save_pretrained(folder)
         manifest = read_manifest(adapter) if (adapter / MANIFEST).exists() else None
         if manifest:
-            (folder / "README.md").write_text(card.text(manifest, merged=True), "utf-8")
-            (folder / "medcite.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+            files.write(folder / "README.md", card.text(manifest, merged=True))
+            files.write_json(folder / "medcite.json", manifest)
     return out
 
 
@@ -69,10 +67,8 @@ def gguf(section: Generator, models: Path, out: Path, quantisation: str = "f16")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".merging-") as scratch:
         folder = merged(section, models, Path(scratch) / "model")
-        aside = Path(scratch) / "model.gguf"
-        with _room(out):
-            gguf_file.write(folder, aside, quantisation, base)
-            os.replace(aside, out)
+        with _room(out), files.aside(out) as new:
+            gguf_file.write(folder, new, quantisation, base)
     return out
 
 
@@ -85,7 +81,7 @@ def ollama(section: Generator, models: Path, out: Path, quantisation: str = "q8_
 
         tokenizer = AutoTokenizer.from_pretrained(locate(section, models))
         tokenizer.chat_template = adapter_template(section) or tokenizer.chat_template
-        (folder / "Modelfile").write_text(modelfile(name, tokenizer, section), "utf-8")
+        files.write(folder / "Modelfile", modelfile(name, tokenizer, section))
     return out
 
 
@@ -138,16 +134,8 @@ def _new(out: Path) -> Iterator[Path]:
     """A folder that becomes `out` when the block ends well. Raises UserError where `out` exists."""
     if out.exists():
         raise UserError(f"{out}: exists already; name another folder with --out or delete it")
-    with _room(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=".new-", dir=out.parent))
-        try:
-            yield place
-            place.chmod(0o755)
-            os.rename(place, out)
-        except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
-            raise
+    with _room(out), files.folder(out, over=False) as place:
+        yield place
 
 
 @contextmanager
@@ -155,8 +143,7 @@ def _room(out: Path) -> Iterator[None]:
     from safetensors import SafetensorError
 
     try:
-        yield
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
+        with files.said(out):
+            yield
     except SafetensorError as error:
         raise UserError(f"{out}: cannot be written: {' '.join(str(error).split())[:160]}") from None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from configs import files
 from configs.errors import UserError
 from configs.recipes import Recipe
 
@@ -25,34 +23,21 @@ def publish(model: Any, template: Template, recipe: Recipe, manifest: dict[str, 
     """Write the adapter into a new folder, its manifest last, and put it at `out`."""
     from finetune import card
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=".new-", dir=out.parent))
-    try:
+    with files.folder(out) as place:
         model.save_pretrained(str(place))
         halve(place / WEIGHTS)
         _portable(place / "adapter_config.json", manifest["base_model"])
         if template.source:
-            (place / "chat_template.jinja").write_text(template.source, "utf-8")
-        (place / "recipe.json").write_text(recipe.model_dump_json(indent=2) + "\n", "utf-8")
+            files.write(place / "chat_template.jinja", template.source)
+        files.write(place / "recipe.json", recipe.model_dump_json(indent=2) + "\n")
         for name in ("loss.csv", "loss.png"):
             if (work / name).exists():
                 shutil.copyfile(work / name, place / name)
-        (place / "README.md").write_text(card.text(manifest), "utf-8")
+        files.write(place / "README.md", card.text(manifest))
         manifest = {"schema": SCHEMA} | manifest | {"files": _files(place)}
-        (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
-        if out.exists():
-            old = Path(tempfile.mkdtemp(prefix=".old-", dir=out.parent))
-            os.rename(out, old / "old")
-            os.rename(place, out)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(place, out)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
-    out.chmod(0o755)  # a temporary folder is its maker's alone
-    for path in out.iterdir():
-        path.chmod(0o644)
+        files.write_json(place / MANIFEST, manifest)
+        for path in place.iterdir():
+            path.chmod(0o644)  # weights are written as their maker's alone
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -62,7 +47,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if manifest["schema"] != SCHEMA:
             raise UserError(f"{folder}: an adapter of schema {manifest['schema']}, this program reads {SCHEMA}")
         for name, digest in manifest["files"].items():
-            if _digest(folder / name) != digest:
+            if files.digest_file(folder / name) != digest:
                 raise UserError(f"{folder / name}: altered since it was made; copy the adapter again")
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: missing, so {folder} is no finished adapter; train it again") from None
@@ -90,15 +75,12 @@ def add_results(folder: Path, lines: list[str]) -> None:
     from finetune import card
 
     manifest = read_manifest(folder) | {"results": lines}
-    _replace(folder / "README.md", card.text(manifest))
-    manifest["files"]["README.md"] = _digest(folder / "README.md")
-    _replace(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}")
-    aside.write_text(text, "utf-8")
-    os.replace(aside, path)
+    text = card.text(manifest)
+    manifest["files"]["README.md"] = files.digest(text)
+    # Both are on the disk before one takes its place: a card without its digest would make the adapter unusable.
+    with files.said(folder), files.aside(folder / "README.md") as readme, files.aside(folder / MANIFEST) as made:
+        files.write(readme, text)
+        files.write_json(made, manifest)
 
 
 def halve(path: Path) -> None:
@@ -115,13 +97,8 @@ def _portable(path: Path, base_model: str) -> None:
     config = json.loads(path.read_text("utf-8"))
     config["base_model_name_or_path"] = base_model
     config["target_modules"] = sorted(config["target_modules"])
-    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+    files.write(path, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _files(place: Path) -> dict[str, str]:
-    return {path.name: _digest(path) for path in sorted(place.iterdir()) if path.is_file()}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return {path.name: files.digest_file(path) for path in sorted(place.iterdir()) if path.is_file()}

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import csv
 import gc
-import hashlib
 import itertools
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from configs import load_as, stems
+from configs import files, load_as, stems
 from configs.recipes import Recipe, load_recipe
 from configs.schema import Section
 from finetune.train import RecipeFailed
@@ -59,7 +57,7 @@ class Run:
     @property
     def id(self) -> str:
         """A name that only the recipe decides."""
-        return hashlib.sha256(self.recipe.model_dump_json().encode()).hexdigest()[:12]
+        return files.digest(self.recipe.model_dump_json())[:12]
 
 
 def sweep_names() -> list[str]:
@@ -104,9 +102,12 @@ def sweep_all(
         if not path.exists():
             said = ", ".join(f"{field.rpartition('.')[2]} {value}" for field, value in run.values.items())
             print(f"run {number} of {len(chosen)}: {said}", file=sys.stderr, flush=True)
-            _write(path, _result(run, folder, train))
+            result = _result(run, folder, train)
+            with files.said(path):
+                files.write_json(path, result)
         rows.append(json.loads(path.read_text("utf-8")))
-        table(sweep, rows, folder)
+        with files.said(folder):
+            table(sweep, rows, folder)
     return rows
 
 
@@ -131,13 +132,13 @@ def table(sweep: Sweep, rows: Sequence[dict[str, Any]], folder: Path) -> None:
     fields = list(sweep.factors)
     columns = [*fields, *RESULTS, "failed"]
     flat = [{**row["values"], **{name: row.get(name, "") for name in (*RESULTS, "failed")}} for row in rows]
-    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as out:
+    with files.aside(folder / "table.csv") as new, new.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(flat)
     lines = ["| " + " | ".join(name.rpartition(".")[2] for name in columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(_shown(row[name]) for name in columns) + " |" for row in flat]
-    (folder / "table.md").write_text("\n".join(lines) + "\n", "utf-8")
+    files.write(folder / "table.md", "\n".join(lines) + "\n")
     _plot(sweep, rows, folder / "plot.png")
 
 
@@ -158,7 +159,8 @@ def _plot(sweep: Sweep, rows: Sequence[dict[str, Any]], path: Path) -> None:
         panel.set_title(field.rpartition(".")[2])
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("validation loss")
-    figure.savefig(path, dpi=110, format="png")
+    with files.aside(path) as new:
+        figure.savefig(new, dpi=110, format="png")
 
 
 def _toml(value: Any) -> str:
@@ -171,9 +173,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return " ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-
-
-def _write(path: Path, result: dict[str, Any]) -> None:
-    aside = path.with_suffix(".new")
-    aside.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
-    os.replace(aside, path)

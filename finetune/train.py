@@ -24,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from configs import files
 from configs.errors import UserError
 from configs.recipes import Loss, Recipe
 from configs.schema import Profile
@@ -249,9 +250,7 @@ def _claim(work: Path, recipe: Recipe, provenance: dict[str, Any]) -> None:
                 f"{work}: a run of another recipe, other examples or other hardware; delete it or give another --name"
             )
         return
-    aside = path.with_name(f".run-{os.getpid()}.json")
-    aside.write_text(json.dumps(identity, indent=2) + "\n", "utf-8")
-    os.replace(aside, path)
+    files.write_json(path, identity)
 
 
 def _printer() -> Any:
@@ -324,6 +323,8 @@ def _mended(work: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"the disk is full; free some space; {kept}") from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"{error.filename or work}: {error.strerror}; {kept}") from None
         raise
     except (RuntimeError, SafetensorError) as error:
         text = str(error)

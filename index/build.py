@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import datetime
 import fcntl
-import hashlib
-import json
-import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configs import files
 from configs.errors import UserError
 from configs.schema import Embedder as EmbedderSettings
 from configs.schema import IndexSettings, Passages
@@ -42,7 +40,7 @@ FORMAT = 2
 def config_hash(cutting: Passages, embedder: EmbedderSettings, settings: IndexSettings) -> str:
     """What decides an index besides its corpus, as a SHA-256. The batch size decides nothing."""
     parts = [cutting.model_dump(), embedder.model_dump(exclude={"batch_size"}), settings.model_dump()]
-    return hashlib.sha256(json.dumps([FORMAT, *parts], sort_keys=True).encode()).hexdigest()
+    return files.digest_json([FORMAT, *parts])
 
 
 def is_current(folder: Path, corpus_digest: str, config: str) -> bool:
@@ -94,22 +92,18 @@ def build(
     Raises UserError if another build of the same folder is running or the disk cannot be written.
     """
     say = report or (lambda step, done, total: None)
-    try:
+    with files.said(folder, "the index could not be written"):
         folder.mkdir(parents=True, exist_ok=True)
         with _only_one(folder):
-            for stale in folder.glob("new-*"):
-                shutil.rmtree(stale, ignore_errors=True)
-            place = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
-            try:
+            for stale in (*folder.glob(f"{files.ASIDE}*"), *folder.glob("new-*")):  # a killed build's; an older name
+                if stale.is_dir():
+                    shutil.rmtree(stale, ignore_errors=True)
+                else:
+                    stale.unlink(missing_ok=True)
+            final = folder / f"gen-{secrets.token_hex(4)}"
+            with files.folder(final, over=False) as place:
                 manifest = _write(corpus, place, cutting, embedder, settings, config, embeddings, say, named, commit)
-                final = folder / place.name.replace("new-", "gen-", 1)
-                os.rename(place, final)
-            except BaseException:
-                shutil.rmtree(place, ignore_errors=True)
-                raise
             store.publish(folder, final, manifest)
-    except OSError as error:
-        raise UserError(f"{folder}: the index could not be written: {error.strerror or error}") from None
     return Index.open(folder)
 
 
@@ -146,9 +140,8 @@ def _write(
     Lexical.build([lexical_text(pairs[one.pair], one) for one in cuts]).save(place / store.LEXICAL)
     store.write_tables(place, pairs, cuts)
     Vocabulary.of(pairs).save(place / store.VOCABULARY)
-    store.sync(place)
-    files = {
-        str(file.relative_to(place)): {"size": file.stat().st_size, "sha256": store.file_digest(file)}
+    contents = {
+        str(file.relative_to(place)): {"size": file.stat().st_size, "sha256": files.digest_file(file)}
         for file in sorted(place.rglob("*"))
         if file.is_file()
     }
@@ -167,7 +160,7 @@ def _write(
         demonstration=sum(pair.demonstration for pair in pairs),
         versions={name: version(name) for name in LIBRARIES},
         commit=commit,
-        files=files,
+        files=contents,
         sources=[asdict(one) for one in corpus.parts],
         spec=list(corpus.spec),
         named=named,

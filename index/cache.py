@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -11,15 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from configs import files
 from configs.errors import UserError
 from index.embedder import EmbedderLike, Progress
 
 CHUNK = 512
 """Texts embedded between two commits: what a kill can cost."""
-
-
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def encode(texts: Sequence[str], embedder: EmbedderLike, folder: Path | None, progress: Progress | None) -> np.ndarray:
@@ -33,7 +29,7 @@ def encode(texts: Sequence[str], embedder: EmbedderLike, folder: Path | None, pr
         known = dict(zip(distinct, embedder.encode(distinct, progress), strict=True))
         return _table(texts, known, embedder.dimensions)
     folder.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(f"{embedder.fingerprint} {embedder.precision}".encode()).hexdigest()[:16]
+    name = files.digest(f"{embedder.fingerprint} {embedder.precision}")[:16]
     file = folder / f"{name}.sqlite"
     try:
         try:
@@ -61,8 +57,9 @@ def _known(
     with closing(sqlite3.connect(file, timeout=60)) as base:
         base.execute("PRAGMA journal_mode=WAL")
         base.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
-        stored = _stored(base, [_key(text) for text in distinct], embedder.dimensions)
-        known = {text: stored[_key(text)] for text in distinct if _key(text) in stored}
+        keys = {text: files.key(text) for text in distinct}
+        stored = _stored(base, list(keys.values()), embedder.dimensions)
+        known = {text: stored[key] for text, key in keys.items() if key in stored}
         missing = sorted((text for text in distinct if text not in known), key=len, reverse=True)
         if progress and known:
             progress(len(known))
@@ -72,7 +69,7 @@ def _known(
             with base:
                 base.executemany(
                     "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
-                    [(_key(text), vector.tobytes()) for text, vector in zip(part, vectors, strict=True)],
+                    [(keys[text], vector.tobytes()) for text, vector in zip(part, vectors, strict=True)],
                 )
             known.update(zip(part, vectors, strict=True))
     return known

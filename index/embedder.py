@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from configs import files
 from configs.errors import UserError
 from configs.schema import Embedder as Settings
 from index.weights import resolve
@@ -118,13 +118,13 @@ class Embedder:
         """The model's id and a SHA-256 over a sample of every weight: the same on every machine and precision."""
         import torch
 
-        digest = hashlib.sha256(str(self.settings.max_tokens).encode())
+        parts = [str(self.settings.max_tokens)]
         for name, value in sorted(self.model.state_dict().items()):
             if value.dtype.is_floating_point:
                 # Weights round to 3 digits so that loading in bf16 names the same model.
                 sample = value.flatten()[:8].to("cpu", torch.bfloat16).float().tolist()
-                digest.update(f"{name} {tuple(value.shape)} {sample}".encode())
-        return f"{self.settings.model} {digest.hexdigest()[:16]}"
+                parts.append(f"{name} {tuple(value.shape)} {sample}")
+        return f"{self.settings.model} {files.digest(''.join(parts))[:16]}"
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, special tokens not counted, nothing cut off."""

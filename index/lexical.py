@@ -7,16 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-
-def tokenise(texts: Sequence[str]) -> list[list[str]]:
-    """Stemmed words of each text, English stop words left out."""
-    import bm25s
-    import Stemmer
-
-    tokens = bm25s.tokenize(
-        list(texts), stopwords="en", stemmer=Stemmer.Stemmer("english"), return_ids=False, show_progress=False
-    )
-    return [list(one) for one in tokens]
+from index.words import terms
 
 
 class Lexical:
@@ -32,7 +23,7 @@ class Lexical:
 
         engine = bm25s.BM25()
         # bm25s cannot index a corpus without a single word.
-        tokens = [one or ["_"] for one in tokenise(texts)]
+        tokens = [terms(text) or ["_"] for text in texts]
         engine.index(tokens, show_progress=False)
         return cls(engine)
 
@@ -49,8 +40,7 @@ class Lexical:
 
     def scores(self, text: str) -> np.ndarray:
         """BM25 of every passage for a question, float32 of shape (n_passages,); 0 where no word is shared."""
-        words = tokenise([text])[0]
-        known = [word for word in words if word in self.engine.vocab_dict]  # type: ignore[attr-defined]
+        known = [word for word in terms(text) if word in self.engine.vocab_dict]  # type: ignore[attr-defined]
         if not known:
             return np.zeros(self.size, dtype=np.float32)
         return np.asarray(self.engine.get_scores(known), dtype=np.float32)  # type: ignore[attr-defined]

@@ -7,12 +7,10 @@ gives may also name `medquad`, which `resolved` replaces by MedQuAD's path.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import shlex
-import tempfile
 import urllib.request
 import zipfile
 import zlib
@@ -22,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 
+from configs import files
 from configs.errors import UserError
 from index import clean, identity, readers
 from index.corpus import QAPair
@@ -180,23 +179,21 @@ def digest(spec: Sequence[str], cleaning: Cleaning) -> str:
     """sha256 over the sources' names and bytes, their column maps and the cleaning settings; parses nothing."""
     if not spec:
         raise UserError("no corpus was given: name a MedQuAD zip or folder, a table, or `starter`")
-    total = hashlib.sha256(json.dumps([FORMAT, cleaning.model_dump(mode="json")], sort_keys=True).encode())
+    parts = [json.dumps([FORMAT, cleaning.model_dump(mode="json")], sort_keys=True)]
     for source in spec:
         path, column_map = split(source)
         if not is_xml(path, column_map):
             used = [maps.load(column_map)] if column_map else maps.shipped()
-            for one in used:
-                total.update(one.model_dump_json().encode())
+            parts += [one.model_dump_json() for one in used]
         for file in source_files(path, column_map):
             relative = file.relative_to(path).as_posix() if path.is_dir() else file.name
-            total.update(json.dumps([relative, _file_digest(file)]).encode())
-    return total.hexdigest()
+            parts.append(json.dumps([relative, _file_digest(file)]))
+    return files.digest("".join(parts))
 
 
 def _file_digest(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return files.digest_file(file)
     except OSError as error:
         return f"unreadable: {error.strerror}"
 
@@ -214,8 +211,8 @@ def tree_digest(path: Path) -> str:
         with open_zip(path) as archive:
             for entry in zip_names(archive, ".xml"):
                 inner = PurePosixPath(*PurePosixPath(entry).parts[1:]).as_posix()
-                found.append((inner, hashlib.sha256(archive.read(entry)).hexdigest()))
-    return hashlib.sha256(json.dumps(sorted(found)).encode()).hexdigest()
+                found.append((inner, files.digest(archive.read(entry))))
+    return files.digest_json(sorted(found))
 
 
 def resolved(given: Sequence[str], medquad: str | None, cache: Path, notify: Callable[[str], None]) -> list[str]:
@@ -270,18 +267,12 @@ def download(cache: Path, notify: Callable[[str], None], url: str = MEDQUAD_URL,
         if target.is_file() and seal.is_file() and seal.read_text("utf-8") == f"{tree} {_file_digest(target)}":
             return target
         notify(f"Downloading MedQuAD (16 MB, CC BY 4.0) from {url}")
-        cache.mkdir(parents=True, exist_ok=True)
-        handle, temporary_name = tempfile.mkstemp(prefix="medquad-", suffix=".part", dir=cache)
-        temporary = Path(temporary_name)
-        try:
-            with os.fdopen(handle, "wb") as out:
+        with files.aside(target) as new:
+            with new.open("wb") as out:
                 _fetch(url, out.write)
-            _check_tree(temporary, url, tree)
-            file_digest = _file_digest(temporary)
-            os.replace(temporary, target)
-            seal.write_text(f"{tree} {file_digest}", "utf-8")
-        finally:
-            temporary.unlink(missing_ok=True)
+            _check_tree(new, url, tree)
+            file_digest = _file_digest(new)
+        files.write(seal, f"{tree} {file_digest}")
     except OSError as error:
         reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
         raise UserError(f"MedQuAD could not be downloaded ({reason}).") from error

@@ -12,13 +12,10 @@ can be several topics: `caveat` says so, and it stands beside every figure of a 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
-import os
 import random
 import re
-import tempfile
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
@@ -26,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from configs import files
 from configs.errors import UserError
 from index.corpus import QAPair
 
@@ -55,7 +53,7 @@ class Splits:
     @property
     def hash(self) -> str:
         """SHA-256 over the assignment and what decided it."""
-        return hashlib.sha256(self._table().encode()).hexdigest()
+        return files.digest(self._table())
 
     def rows(self, pairs: Sequence[QAPair], split: Split) -> list[int]:
         """The rows of `pairs` that lie in `split`. Raises UserError for a pair the splits do not know."""
@@ -69,19 +67,13 @@ class Splits:
         return dict(Counter(self.split_of.values()))
 
     def save(self, folder: Path) -> None:
-        """Write `splits.csv` and then `manifest.json` into a temporary folder, and rename it to `folder`."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            fresh = Path(scratch) / "new"
-            fresh.mkdir()
-            (fresh / "splits.csv").write_text(self._table(), "utf-8", newline="")
+        """Write `splits.csv` and `manifest.json` as `folder`, whole. Raises UserError where it cannot be written."""
+        with files.said(folder), files.folder(folder) as fresh:
+            files.write(fresh / "splits.csv", self._table())
             manifest: dict[str, object] = {"schema": SCHEMA, "by": self.by, "seed": self.seed, "corpus": self.corpus}
             manifest |= {"hash": self.hash, "counts": self.counts(), "topics": len(set(self.topic_of.values()))}
             manifest["caveat"] = self.caveat
-            (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
-            if folder.exists():
-                os.rename(folder, Path(scratch) / "old")
-            os.rename(fresh, folder)
+            files.write_json(fresh / "manifest.json", manifest)
 
     @classmethod
     def open(cls, folder: Path) -> Splits:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from configs import files
 from configs.errors import UserError
 from configs.extras import need
 from index.clean import normalise
@@ -42,7 +42,7 @@ def run(corpus: Corpus, out_folder: Path, count_tokens: CountTokens | None = Non
     stats = compute(corpus, count_tokens)
     try:
         out_folder.mkdir(parents=True, exist_ok=True)
-        _write(out_folder / "stats.json", json.dumps(stats, indent=2, ensure_ascii=False) + "\n")
+        files.write(out_folder / "stats.json", json.dumps(stats, indent=2, ensure_ascii=False) + "\n")
         for name, table in stats["counts"].items():
             _write_csv(out_folder / f"{name}.csv", [name, "pairs"], table.items())
         rows = [[name, *values.values()] for name, values in stats["lengths"].items()]
@@ -167,19 +167,11 @@ def print_tables(stats: dict[str, Any], top: int = 15) -> None:
     console.print(table)
 
 
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, path)
-
-
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", encoding="utf-8", newline="") as stream:
+    with files.aside(path) as new, new.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
-    os.replace(temporary, path)
 
 
 def _plots(corpus: Corpus, stats: dict[str, Any], folder: Path) -> None:
@@ -199,9 +191,8 @@ def _plots(corpus: Corpus, stats: dict[str, Any], folder: Path) -> None:
         return drawn, axes
 
     def save(drawn: Figure, name: str) -> None:
-        temporary = folder / f".{name}.part"
-        drawn.savefig(temporary, format="png", dpi=120)
-        os.replace(temporary, folder / f"{name}.png")
+        with files.aside(folder / f"{name}.png") as new:
+            drawn.savefig(new, format="png", dpi=120)
 
     for name, counted in stats["counts"].items():
         shown = list(counted.items())[:20][::-1]

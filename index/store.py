@@ -8,9 +8,7 @@ generation, its manifest last, and then replaces `current`: a kill at any moment
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from configs import files
 from configs.errors import UserError
 from index import identity
 from index.corpus import QAPair
@@ -204,16 +203,10 @@ def verify(folder: Path) -> Manifest:
     manifest, place = read_manifest(folder)
     check_sizes(manifest, place)
     for name, entry in manifest.files.items():
-        if file_digest(place / name) != entry["sha256"]:
+        if files.digest_file(place / name) != entry["sha256"]:
             raise UserError(f"{place / name}: its content changed; build the index again: make index")
     Index.open(folder)
     return manifest
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_tables(place: Path, pairs: Sequence[QAPair], passages: Sequence[Passage]) -> None:
@@ -234,21 +227,10 @@ def _column(pa: Any, values: list[Any], kind: Any) -> Any:
     )
 
 
-def sync(place: Path) -> None:
-    """Put every file of a generation on the disk before anything names it, so that a power cut loses nothing."""
-    for path in (*place.rglob("*"), place):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def publish(folder: Path, place: Path, manifest: Manifest) -> None:
     """Write the manifest of a finished generation, put it in use, and remove the others."""
-    text = json.dumps(asdict(manifest), indent=2) + "\n"
-    _write_whole(place / MANIFEST, text)
-    _write_whole(folder / CURRENT, place.name + "\n")
+    files.write_json(place / MANIFEST, asdict(manifest))
+    files.write(folder / CURRENT, place.name + "\n")
     for other in folder.glob("gen-*"):
         if other != place:
             # A reader that opened it keeps its files in memory; one that is just opening starts again.
@@ -264,16 +246,5 @@ def remember(folder: Path, spec: Sequence[str], named: bool, parts: Sequence[ide
     rows = manifest.sources or [asdict(one) for one in parts]
     changed = replace(manifest, spec=list(spec), named=named, sources=rows)
     if changed != manifest:
-        try:
-            _write_whole(place / MANIFEST, json.dumps(asdict(changed), indent=2) + "\n")
-        except OSError as error:
-            raise UserError(f"{place / MANIFEST}: cannot be written: {error.strerror or error}") from None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    with aside.open("w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(aside, path)
+        with files.said(place / MANIFEST):
+            files.write_json(place / MANIFEST, asdict(changed))

@@ -13,7 +13,9 @@ import re
 import threading
 import time
 import unicodedata
+from collections import abc, deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ from rag.generators.base import Generator, create
 from rag.prompt import ABSTENTION
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
-from rag.retrieval.names import names_it
+from rag.retrieval.names import Said, names_it
 from rag.retrieval.question import short
 
 MAX_QUESTION_CHARACTERS = 200_000
@@ -61,7 +63,7 @@ class Options:
 
 
 class Pipeline(Runnable[str, Answer]):
-    """The whole path from a question to a cited answer. One generation runs at a time."""
+    """The whole path from a question to a cited answer. One thread at a time computes; streams take turns by step."""
 
     def __init__(self, profile: Profile, index: Index, retriever: HybridRetriever, models: Path) -> None:
         self.profile = profile
@@ -71,7 +73,7 @@ class Pipeline(Runnable[str, Answer]):
         self.emergency_classifier = EmergencyClassifier.load()
         self._generator: Generator | None = None
         self._loading = threading.Lock()
-        # A plain lock: a stream that its reader abandons may be closed, and so released, by another thread.
+        # Held while something is computed, never while a stream waits for its reader: one who leaves blocks nobody.
         self._turn = threading.Lock()
 
     @classmethod
@@ -115,22 +117,27 @@ class Pipeline(Runnable[str, Answer]):
                 pass
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
-        """Answer one question. Keyword arguments are the fields of `Options`."""
-        answer = None
-        for answer in self.stream(input, config, **kwargs):  # noqa: B007 - the last snapshot is the result
-            pass
-        assert answer is not None
+        """Answer one question without a pause for others. Keyword arguments are the fields of `Options`."""
+        run = _Run(self, clean(input), self._options(kwargs))
+        with self._turn:
+            (answer,) = deque(run.snapshots(), maxlen=1)
         return answer
 
     def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any | None) -> Iterator[Answer]:
-        """Answer one question in snapshots, the last with `complete=True`.
+        """Answer one question in snapshots, the last with `complete=True`; closing the iterator stops the model.
 
+        Several may be open: each step is computed when it is asked for, and a stream that nobody reads on waits alone.
         Raises UserError for an empty question, one past MAX_QUESTION_CHARACTERS, an unknown option
         or a mode that this profile does not have.
         """
         run = _Run(self, clean(input), self._options(kwargs))
-        with self._turn:
-            yield from run.snapshots()
+        with closing(run.snapshots()) as snapshots:
+            while True:
+                with self._turn:
+                    answer = next(snapshots, None)
+                if answer is None:
+                    return
+                yield answer
 
     def batch(
         self,
@@ -194,11 +201,14 @@ def heeded(question: str, named: bool, confidence: float, settings: Answering) -
     return short(question) and not named and confidence < settings.model_abstains_below
 
 
-def source(n: int, hit: Hit, question: str) -> Source:
-    """A retrieved passage as the reader sees it, under number `n`; without doses where `question` does not name it."""
+def source(n: int, hit: Hit, said: Said) -> Source:
+    """A retrieved passage as the reader sees it, under number `n`; without doses where the question does not name it.
+
+    `said` are the question's words.
+    """
     lead_in = hit.passage.lead_in
     text = f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text
-    text, left_out = (text, 0) if names_it(question, hit.pair) else withhold(text)
+    text, left_out = (text, 0) if names_it(said, hit.pair) else withhold(text)
     return page(n, hit, text, left_out)
 
 
@@ -242,6 +252,7 @@ class _Run:
     def __init__(self, pipeline: Pipeline, question: str, options: Options) -> None:
         self.pipeline = pipeline
         self.question = question
+        self.said = Said.of(question)
         self.options = options
         assert options.mode is not None
         self.mode: Mode = options.mode
@@ -250,11 +261,11 @@ class _Run:
             self.settings = self.settings.model_copy(update={"strict": options.strict})
         self.started = time.perf_counter()
         self.times = Timings()
-        self.shown: tuple[Hit, ...] = ()
+        self.named = False
         self.nearest: dict[str, tuple[str, ...]] = {}
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
-    def snapshots(self) -> Iterator[Answer]:
+    def snapshots(self) -> abc.Generator[Answer, None, None]:
         notice = red_flag(self.question) or self.pipeline.emergency_classifier(self.question, self.pipeline.retriever)
         if notice:
             self._update(status="emergency", notice=notice)
@@ -275,18 +286,18 @@ class _Run:
             yield self._finish(sources=self._pages(retrieval.hits))
             return
         if self.mode == "extractive":
-            sources = tuple(source(n, hit, self.question) for n, hit in enumerate(retrieval.hits, 1))
+            sources = tuple(source(n, hit, self.said) for n, hit in enumerate(retrieval.hits, 1))
             yield self._quote(sources)
             return
         built = prompt.build(
             self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
         )
-        self.shown, self.nearest = built.sources, _nearest(retrieval)
+        self.named, self.nearest = retrieval.names_one_of(built.sources), _nearest(retrieval)
         rows = {hit.row for hit in built.sources}
         ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
         # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
         whole = {hit.row: hit for hit in retrieval.hits}
-        sources = tuple(source(n, whole[hit.row], self.question) for n, hit in enumerate(ordered, 1))
+        sources = tuple(source(n, whole[hit.row], self.said) for n, hit in enumerate(ordered, 1))
         self._update(sources=sources)
         yield self.answer
         yield from self._generated(built.messages, sources)
@@ -318,8 +329,7 @@ class _Run:
             self._update(draft=_showable(tail, texts))
             yield self.answer
         if draft.strip().startswith(ABSTENTION) and sources:
-            named = self.pipeline.retriever.names_page(self.question, self.shown)
-            if heeded(self.question, named, self.answer.confidence, self.settings):
+            if heeded(self.question, self.named, self.answer.confidence, self.settings):
                 yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="", **self.nearest)
             else:
                 self._update(fallback=True)
@@ -350,7 +360,7 @@ class _Run:
 
     def _pages(self, hits: Sequence[Hit]) -> tuple[Source, ...]:
         """Under an emergency notice nothing is quoted: the pages that the question names, by name and address."""
-        named = [hit for hit in hits if names_it(self.question, hit.pair)]
+        named = [hit for hit in hits if names_it(self.said, hit.pair)]
         pages = {hit.pair.url or hit.pair.title: hit for hit in reversed(named)}
         return tuple(page(n, hit) for n, hit in enumerate(reversed(pages.values()), 1))
 

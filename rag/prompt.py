@@ -9,15 +9,16 @@ on this text: change it only together with `PROMPT_VERSION` (`rag/versions.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from configs.schema import Prompt as Settings
 from index.sentences import spans
+from index.words import words
 from rag.retrieval.hits import Hit
-from rag.retrieval.names import other_name
+from rag.retrieval.names import Said, other_name
 
 ABSTENTION = "The sources do not cover this question."
 SYSTEM = f"You answer health questions from numbered sources. If the sources do not answer it, write: {ABSTENTION}"
@@ -37,7 +38,6 @@ _CONTROL = re.compile(
     r"<(?=\|)|<(?=/?(?:s|unk|pad|bos|eos|start_of_turn|end_of_turn)>)|<(?=</?SYS>>)|\[(?=/?INST\])", re.I
 )
 _NUMBER = re.compile(r"\[(\d{1,3})\]")
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -71,14 +71,17 @@ def build(
     like the question, in their order; one of which no sentence fits is left out. A question that would take
     more than half of the room loses its middle.
     """
-    empty = count_tokens(_messages("", ()))
+    empty = count_tokens(_messages("", (), {}))
     room = max(32, settings.max_tokens - empty)
-    asked, shortened = _fit_question(question, lambda text: count_tokens(_messages(text, ())) - empty, room // 2)
+    asked, shortened = _fit_question(question, lambda text: count_tokens(_messages(text, (), {})) - empty, room // 2)
+    said = Said.of(asked)
+    headings = {hit.pair.id: _heading(hit, said) for hit in hits[: settings.sources]}
     sources: list[Hit] = []
     shown: list[str] = []
 
     def fits(text: str, hit: Hit) -> bool:
-        return count_tokens(_messages(asked, [*zip(sources, shown, strict=True), (hit, text)])) <= settings.max_tokens
+        messages = _messages(asked, [*zip(sources, shown, strict=True), (hit, text)], headings)
+        return count_tokens(messages) <= settings.max_tokens
 
     for hit in arrange(hits[: settings.sources]):
         text = _source_text(hit)
@@ -86,7 +89,7 @@ def build(
         if kept:
             sources.append(hit)
             shown.append(kept)
-    messages = _messages(asked, list(zip(sources, shown, strict=True)))
+    messages = _messages(asked, list(zip(sources, shown, strict=True)), headings)
     return Prompt(messages, tuple(sources), tuple(shown), shortened)
 
 
@@ -104,16 +107,17 @@ def closed_book(question: str) -> list[BaseMessage]:
     return [SystemMessage(CLOSED_BOOK), HumanMessage(f"Question: {asked}")]
 
 
-def _messages(question: str, sources: Sequence[tuple[Hit, str]]) -> list[BaseMessage]:
+def _messages(question: str, sources: Sequence[tuple[Hit, str]], headings: Mapping[str, str]) -> list[BaseMessage]:
+    """`sources` are hits with what is shown of them, `headings` the heading of each pair by its id."""
     parts: list[str] = []
     before = ""
     for n, (hit, text) in enumerate(sources, 1):
-        parts.append(f"[{n}] {CONTINUED if hit.pair.id == before else _heading(hit, question)}\n{text}")
+        parts.append(f"[{n}] {CONTINUED if hit.pair.id == before else headings[hit.pair.id]}\n{text}")
         before = hit.pair.id
     return [SystemMessage(SYSTEM), HumanMessage("\n\n".join([*parts, f"Question: {question}\n{REQUEST}"]))]
 
 
-def _heading(hit: Hit, asked: str) -> str:
+def _heading(hit: Hit, said: Said) -> str:
     """The question that the source answers: it says more than the page's title, which many sources share.
 
     Where the page's topic is asked for by another of its names, that name stands in it. Nothing else tells the
@@ -121,7 +125,7 @@ def _heading(hit: Hit, asked: str) -> str:
     (18 with both names, docs/decisions/other-names.md).
     """
     text = hit.pair.question or hit.pair.title
-    other = other_name(asked, hit.pair)
+    other = other_name(said, hit.pair)
     if other:
         at = text.lower().find(hit.pair.focus.lower()) if hit.pair.focus else -1
         text = f"{text[:at]}{other}{text[at + len(hit.pair.focus) :]}" if at >= 0 else f"{text} ({other})"
@@ -166,7 +170,7 @@ def _joined(text: str, places: Sequence[tuple[int, int]], chosen: Sequence[int])
 
 
 def _words(text: str) -> set[str]:
-    return {word for word in _WORD.findall(text.lower()) if len(word) > 3}
+    return {word for word in words(text.lower(), "_") if len(word) > 3}
 
 
 def _fit_question(question: str, size: Callable[[str], int], limit: int) -> tuple[str, bool]:

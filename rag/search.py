@@ -52,7 +52,9 @@ def main() -> int:
 def rows(question: str, found: Retrieval) -> list[dict[str, Any]]:
     """The passages, best first, as the reader of an answer would see them: rank, scores, source."""
     from rag.pipeline import source
+    from rag.retrieval.names import Said
 
+    said = Said.of(question)
     return [
         {
             "rank": n,
@@ -61,7 +63,7 @@ def rows(question: str, found: Retrieval) -> list[dict[str, Any]]:
             "cosine": hit.passage_cosine,
             "bm25": hit.lexical,
             "passage": hit.passage.id,
-            **source(n, hit, question).model_dump(
+            **source(n, hit, said).model_dump(
                 include={"title", "question", "institute", "url", "text", "demonstration", "doses_left_out"}
             ),
         }

@@ -146,8 +146,6 @@ def test_no_circle_between_the_folders_of_a_room(room: str) -> None:
 OUTSIDE = re.compile(r"os\.environ|os\.getenv|\bgetenv\(|[\"']git[\"']")
 ENTRY = {"configs/entry.py"}
 """Beside the `__main__.py`: what they share to read profile, data folder and commit once."""
-STARTS_PROGRAMS = {"eval/bench/startup.py"}
-"""Measures the programs from outside, and hands them this environment on."""
 
 
 def test_library_code_reads_neither_the_environment_nor_git() -> None:
@@ -156,7 +154,7 @@ def test_library_code_reads_neither_the_environment_nor_git() -> None:
         for path in KNOWN.values()
         if path.name not in ("__main__.py", "cli.py") and OUTSIDE.search(path.read_text("utf-8"))
     ]
-    assert set(found) == ENTRY | STARTS_PROGRAMS
+    assert set(found) == ENTRY
 
 
 def test_only_commands_load_a_profile() -> None:

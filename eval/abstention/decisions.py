@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs import entry
+from configs import entry, files
 from configs.errors import UserError
 from configs.schema import Answering, Profile
 from rag.pipeline import heeded
@@ -76,7 +76,7 @@ def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, 
         if retrieval.hits:
             built = prompt.build(question, retrieval.hits, chat.count_tokens, pipeline.profile.prompt)
             abstains, logp = _abstention(chat, chat.encode(built.messages, True))
-            named = pipeline.retriever.names_page(question, built.sources)
+            named = retrieval.names_one_of(built.sources)
         found.append(Decision(kind, question, covered, retrieval.confidence, abstains, logp, named))
     say(step, len(asked), len(asked))
     return found
@@ -239,7 +239,8 @@ def main(args: argparse.Namespace) -> int:
     with shown() as say:
         found = measure(profile, entry.data_folder(), args.split, args.n, args.judged, say)
     if args.out:
-        args.out.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found), "utf-8")
+        with files.said(args.out):
+            files.write(args.out, "".join(json.dumps(asdict(one)) + "\n" for one in found))
     rows = table(found, profile)
     if args.json:
         json.dump(rows, sys.stdout, indent=2)

@@ -1,1 +1,1 @@
-"""Benchmarks, each a module with `run(...) -> dict` and a command of its own."""
+"""Benchmarks of speed. `python -m eval bench` runs them; each part is `run(profile, index, n)` of its own module."""

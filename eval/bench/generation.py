@@ -1,21 +1,22 @@
-"""How fast a cited answer is written, against plain greedy `generate` on the same prompts in the same run.
+"""How fast answers are written, against transformers' own greedy `generate` on the same prompts in the same run.
 
-    python -m eval bench generation -n 24
-
-All write exactly TOKENS tokens (the end of text is held off), in turns, so that a busy machine slows all alike.
+`run`: a cited answer, as the chat writes it. `evaluation`: many at once, as `python -m eval` does. The ways take turns,
+so that a busy machine slows all alike.
 """
 
 from __future__ import annotations
 
 import random
 import statistics
-import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs import entry, errors
+from configs.errors import UserError
+from eval.bench.machine import seconds
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -24,150 +25,127 @@ if TYPE_CHECKING:
     from rag.generators.transformers import TransformersChat
 
 TOKENS = 128
-CHECKED = 6
-"""Prompts on which speculative decoding is compared with decoding a token at a time on the same weights."""
+"""Of an answer; every one gets so many, the end of text is held off."""
+MANY = 64
+"""Tokens that each of many answers has at most."""
+ROUNDS = 2
+ROWS = 48
+"""Of a batch of `generate`."""
 
 
-def prompts(profile: Profile, folder: Path, n: int, seed: int = 0) -> list[list[BaseMessage]]:
-    """Grounded prompts for `n` of the index's own questions that retrieval covers, as the pipeline makes them."""
-    from rag import prompt
-    from rag.pipeline import Pipeline
+def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
+    """Times to the first token and to TOKENS of them, plain `generate`'s time, and their ratio.
 
-    pipeline = Pipeline.open(profile, folder, _models())
-    rows = random.Random(seed).sample(range(len(pipeline.index.pairs)), min(len(pipeline.index.pairs), 4 * n))
-    found: list[list[BaseMessage]] = []
-    for row in rows:
-        if len(found) == n:
-            break
-        question = pipeline.index.pairs[row].question
-        retrieval = pipeline.retriever.retrieve(question)
-        if retrieval.confidence >= profile.retriever.abstain_below:
-            built = prompt.build(question, retrieval.hits, pipeline.generator.count_tokens, profile.prompt)
-            found.append(built.messages)
-    return found
-
-
-def run(profile: Profile, messages: Sequence[list[BaseMessage]], n: int) -> dict[str, Any]:
-    """Times to the first token and to TOKENS of them, both ways, their ratio, and how often the tokens agree.
-
-    Plain is transformers' own loop over the profile's weights in precision "auto", without int8 copies; the first
-    token's time is the generator's alone. `natural` is ours where the model may end when it likes.
+    Plain is in precision "auto", without int8 copies; the first token's time is the generator's alone. `natural` is
+    ours where the model may end when it likes.
     """
     from eval.metrics.shares import milliseconds
     from rag.generators.transformers import TransformersChat
 
-    chat = TransformersChat.load(profile.generator, _models())
-    plain = TransformersChat.load(profile.generator.model_copy(update={"precision": "auto"}), _models())
-    chosen = list(messages)[:n]
-    if not chosen:
-        raise errors.UserError("generation: the index covers none of its own questions; run `make index`")
-    _ours(chat, chosen[0], 4)
-    _plain(plain, chosen[0], 4)
-    ours, natural, reference, same = [], [], [], []
-    for number, one in enumerate(chosen):
-        reference.append(_plain(plain, one, TOKENS))
-        ours.append(_ours(chat, one, TOKENS))
-        natural.append(_ours(chat, one, TOKENS, forced=False))
-        if number < CHECKED:
-            same.append(_ours(chat, one, TOKENS, speculate=False)["ids"] == ours[-1]["ids"])
-        print(f"  {number + 1} of {len(chosen)}", file=sys.stderr, flush=True)
-    total = [sum(item["whole"] for item in way) for way in (reference, ours)]
+    chat, messages = _prompts(profile, folder, n)
+    automatic = profile.generator.model_copy(update={"precision": "auto"})
+    plain = TransformersChat.load(automatic, folder.parent / "models")
+    _streamed(chat, messages[0], 4, 4)
+    _generate(plain, [plain.encode(messages[0])], 4, 4)
+    ours, natural, reference = [], [], []
+    for one in messages:
+        reference.append(seconds(partial(_generate, plain, [plain.encode(one)], TOKENS, TOKENS)))
+        ours.append(_streamed(chat, one, TOKENS, TOKENS))
+        natural.append(_streamed(chat, one, TOKENS, 0))
+    total = {name: sum(item[name] for item in ours) for name in ours[0]}
     return {
-        "prompts": len(chosen),
-        "prompt_tokens_mean": round(statistics.fmean(len(chat.encode(one)) for one in chosen)),
+        "prompts": len(ours),
+        "prompt_tokens_mean": round(total["prompt"] / len(ours)),
         "new_tokens": TOKENS,
         "precision": profile.generator.precision,
         "plain_precision": str(plain.loaded.model.dtype).removeprefix("torch."),
         "first_token": milliseconds([item["first"] for item in ours]),
         "whole": milliseconds([item["whole"] for item in ours]),
-        "plain_first_token": milliseconds([item["first"] for item in reference]),
-        "plain_whole": milliseconds([item["whole"] for item in reference]),
-        "times_faster_than_plain": round(total[0] / total[1], 2),
-        "tokens_a_second": round(TOKENS * len(chosen) / total[1], 1),
-        "tokens_a_step": round(TOKENS * len(chosen) / sum(item["steps"] + 1 for item in ours), 2),
-        "draft_tokens_accepted": _share(ours),
-        "same_tokens_without_drafting": round(sum(same) / len(same), 3),
-        "same_tokens_as_plain": round(
-            sum(a["ids"] == b["ids"] for a, b in zip(reference, ours, strict=True)) / len(chosen), 3
-        ),
-        "natural": {
-            "whole": milliseconds([item["whole"] for item in natural]),
-            "new_tokens_mean": round(statistics.fmean(len(item["ids"]) for item in natural)),
-            "draft_tokens_accepted": _share(natural),
-        },
+        "plain_whole": milliseconds(reference),
+        "times_faster_than_plain": round(sum(reference) / total["whole"], 2),
+        "tokens_a_second": round(total["new"] / total["whole"], 1),
+        "draft_tokens_accepted": round(total["accepted"] / max(1, total["drafted"]), 3),
+        "natural": milliseconds([item["whole"] for item in natural]),
+        "natural_tokens_mean": round(statistics.fmean(item["new"] for item in natural)),
     }
 
 
-def _share(runs: Sequence[dict[str, Any]]) -> float:
-    return round(sum(item["accepted"] for item in runs) / max(1, sum(item["drafted"] for item in runs)), 3)
+def evaluation(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
+    """Tokens a second both ways, and their ratio. Plain is on the same weights, in batches by length."""
+    from eval.generation.batched import Batched
+
+    chat, messages = _prompts(profile, folder, n)
+    prompts = sorted((chat.encode(one) for one in messages), key=len, reverse=True)
+
+    def bare() -> int:
+        return sum(_generate(chat, prompts[at : at + ROWS], MANY, 0) for at in range(0, len(prompts), ROWS))
+
+    def ours() -> int:
+        with tempfile.TemporaryDirectory() as place:
+            batched = Batched(chat, Path(place) / "drafts.jsonl", "")
+            batched.settle(lambda: [list(batched.stream(one, max_new_tokens=MANY)) for one in messages])
+            return sum(draft.new_tokens for draft in batched.drafts.values())
+
+    def rate(way: Callable[[], int]) -> float:
+        begun = time.perf_counter()
+        return way() / (time.perf_counter() - begun)
+
+    _generate(chat, prompts[:ROWS], MANY, 0)
+    rounds = [(rate(bare), rate(ours)) for _ in range(ROUNDS)]
+    theirs, own = (max(found) for found in zip(*rounds, strict=True))
+    return {
+        "prompts": len(prompts),
+        "tokens": MANY,
+        "bare_tokens_per_second": round(theirs, 1),
+        "ours_tokens_per_second": round(own, 1),
+        "ratio": round(own / theirs, 3),
+    }
 
 
-def _ours(
-    chat: TransformersChat, messages: list[BaseMessage], tokens: int, forced: bool = True, speculate: bool = True
-) -> dict[str, Any]:
-    from rag.generators.decoding import Counts, Sampling
+def _prompts(profile: Profile, folder: Path, n: int) -> tuple[TransformersChat, list[list[BaseMessage]]]:
+    """The chat's generator, and prompts for `n` of the index's own questions that retrieval covers.
 
-    begun = time.perf_counter()
-    first, made, counts = 0.0, [], Counts()
-    ids = chat.encode(messages)
-    for step in chat.loaded.decoder.run(
-        ids,
-        prefix=chat.loaded.template(True).head(messages, ids),
-        limit=tokens,
-        stops=chat.loaded.stops,
-        sampling=Sampling(min_new_tokens=tokens if forced else 0),
-        adapter=True,
-        counts=counts,
-        lookup=None if speculate else 0,
-    ):
-        first = first or time.perf_counter() - begun
-        made += step
-    return {"ids": made, "first": first, "whole": time.perf_counter() - begun} | vars(counts)
+    Raises UserError where it covers none.
+    """
+    from eval.generation.batched import local
+    from rag import prompt
+    from rag.pipeline import Pipeline
+
+    pipeline = Pipeline.open(profile, folder, folder.parent / "models")
+    chat, pairs = local(pipeline.generator), pipeline.index.pairs
+    found: list[list[BaseMessage]] = []
+    for row in random.Random(0).sample(range(len(pairs)), min(len(pairs), 4 * n)):
+        retrieval = pipeline.retriever.retrieve(pairs[row].question)
+        if retrieval.confidence >= profile.retriever.abstain_below:
+            built = prompt.build(pairs[row].question, retrieval.hits, chat.count_tokens, profile.prompt)
+            found.append(built.messages)
+        if len(found) == n:
+            break
+    if not found:
+        raise UserError("the index covers none of its own questions; run `make index`")
+    return chat, found
 
 
-def _plain(chat: TransformersChat, messages: list[BaseMessage], tokens: int) -> dict[str, Any]:
-    """transformers' own greedy loop; a stopping criterion that never stops notes when the first token came."""
+def _streamed(chat: TransformersChat, messages: list[BaseMessage], tokens: int, least: int) -> dict[str, float]:
+    """Seconds to the first token and to the last, tokens of the prompt and new ones, and the counts of decoding."""
+    begun, times = time.perf_counter(), []
+    for chunk in chat.stream(messages, max_new_tokens=tokens, min_new_tokens=least):
+        times.append(time.perf_counter() - begun)
+        last: Any = chunk
+    facts = {"prompt": last.usage_metadata["input_tokens"], "new": last.usage_metadata["output_tokens"]}
+    return {"first": times[0], "whole": times[-1], **facts, **last.response_metadata["decoding"]}
+
+
+def _generate(chat: TransformersChat, prompts: Sequence[list[int]], tokens: int, least: int) -> int:
+    """One padded batch, the longest prompt first; tokens before the end of text."""
     import torch
 
-    loaded = chat.loaded
-    begun = time.perf_counter()
-    times: list[float] = []
-
-    def note(ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        times.append(time.perf_counter() - begun)
-        return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
-
-    ids = torch.tensor([chat.encode(messages)], device=loaded.model.device)
-    made = loaded.model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=tokens,
-        min_new_tokens=tokens,
-        eos_token_id=sorted(loaded.stops),
-        pad_token_id=min(loaded.stops),
-        stopping_criteria=[note],
-    )
-    whole = time.perf_counter() - begun
-    return {"ids": made[0, ids.shape[1] :].tolist(), "first": times[0], "whole": whole}
-
-
-def _models() -> Path:
-    return entry.data_folder() / "models"
-
-
-def main() -> None:
-    """Run this part alone."""
-    import argparse
-    import json
-
-    parser = argparse.ArgumentParser(prog="python -m eval.bench.generation")
-    parser.add_argument("-n", type=int, default=24, help="questions (default: 24)")
-    entry.add_arguments(parser)
-    args = parser.parse_args()
-    profile = entry.load_for(args, adapter=True)
-    print(json.dumps(run(profile, prompts(profile, entry.index_folder(), args.n), args.n), indent=2))
-
-
-if __name__ == "__main__":
-    errors.run(main)
+    model, stops = chat.loaded.model, chat.loaded.stops
+    pad, longest = min(stops), len(prompts[0])
+    given = torch.tensor([[pad] * (longest - len(one)) + one for one in prompts], device=model.device)
+    mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompts], device=model.device)
+    made = model.generate(
+        given, attention_mask=mask, do_sample=False, max_new_tokens=tokens, min_new_tokens=least,
+        eos_token_id=sorted(stops), pad_token_id=pad,
+    )  # fmt: skip
+    return sum(next((at for at, one in enumerate(row) if one in stops), tokens) for row in made[:, longest:].tolist())

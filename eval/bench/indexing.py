@@ -1,113 +1,90 @@
 """How fast a corpus is indexed, against a bare `SentenceTransformer.encode` of the same passages, sorted by length.
 
-    python -m eval bench indexing [--limit PAIRS]
-
-The build runs in a process of its own, whose peak memory is read; a second one finds nothing changed.
+The corpus is the one that the index was built from. The build runs in a process of its own, whose peak memory is read;
+a second one finds nothing changed.
 """
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import random
-import resource
-import shutil
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from configs import ROOT
+from configs.errors import UserError
 from configs.schema import Profile
+from eval.bench.machine import peak_gb, seconds
 
-_BUILD = """
-import json, resource, sys, time
-from pathlib import Path
-from configs import load
-from eval.bench.indexing import build_once
-work, spec, limit, overrides = json.loads(sys.argv[1])
-profile, _ = load(sys.argv[2], overrides)
-print(json.dumps(build_once(profile, spec, Path(work), limit)))
-"""
+SHARE = 8
+"""The bare rate is taken over every eighth passage."""
 
 
-def run(
-    profile: Profile, spec: Sequence[str], work: Path, limit: int | None = None, overrides: Sequence[str] = ()
-) -> dict[str, Any]:
+def run(profile: Profile, folder: Path, n: int | None) -> dict[str, Any]:
     """Rates, their ratio, the rebuild's share of the first build, and peak memory in GB.
 
-    `limit`: so many pairs at random from a fixed seed, for a shorter run; None: the whole corpus.
+    `n`: so many pairs at random from a fixed seed; None: all. Raises UserError where the corpus is not there any more.
     """
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    arguments = json.dumps([str(work), list(spec), limit, list(overrides)])
-    results = []
-    for _ in range(2):
-        command = [sys.executable, "-c", _BUILD, arguments, profile.name]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        results.append(json.loads(done.stdout.splitlines()[-1]))
-    first, again = results
-    bare = bare_rate(profile, work / "index")
-    shutil.rmtree(work, ignore_errors=True)
+    from index import sources
+    from index.embedder import Embedder
+    from index.passages import embedding_text, headings
+    from index.store import Index, read_manifest
+
+    spec = read_manifest(folder)[0].spec
+    if lost := sources.missing(spec) if spec else "the corpus":
+        raise UserError(
+            f"{folder}: {lost}, of which it was built, is not known or not there; build it again: make index"
+        )
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        runs = []
+        for _ in range(2):
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+                runs.append(alone.submit(_build, profile, spec, Path(place), n).result())
+        index = Index.open(Path(place) / "index")
+        pairs, passages = list(index.pairs), list(index.passages)
+    (first, peak), (again, _) = runs
+    embedder = Embedder(profile.embedder)
+    questions = [pair.question for pair in pairs]
+    heads = headings(questions, embedder.count_tokens, profile.passages.max_tokens)
+    texts = sorted((embedding_text(heads[one.pair], one) for one in passages), key=len)
+    embedded = list({*questions, *texts})
+    tokens = sum(embedder.count_tokens(embedded))
+    sample = texts[::SHARE]
+    embedder.model.encode(sample[:8])
+    bare = sum(embedder.count_tokens(sample)) / seconds(
+        lambda: embedder.model.encode(sample, normalize_embeddings=True)
+    )
     return {
-        "pairs": first["pairs"],
-        "passages": first["passages"],
-        "texts_embedded": first["texts"],
-        "build_s": first["seconds"],
-        "tokens_a_second": round(first["tokens"] / first["seconds"]),
+        "pairs": len(pairs),
+        "passages": len(passages),
+        "texts_embedded": len(embedded),
+        "build_s": round(first, 1),
+        "tokens_a_second": round(tokens / first),
         "bare_encode_tokens_a_second": round(bare),
-        "ratio_to_bare": round(first["tokens"] / first["seconds"] / bare, 3),
-        "rebuild_share": round(again["seconds"] / first["seconds"], 5),
-        "peak_memory_gb": round(max(first["peak_gb"], again["peak_gb"]), 2),
+        "ratio_to_bare": round(tokens / first / bare, 3),
+        "rebuild_share": round(again / first, 5),
+        "peak_memory_gb": peak,
     }
 
 
-def build_once(profile: Profile, spec: Sequence[str], work: Path, limit: int | None) -> dict[str, Any]:
-    """Read, build and time it; run in a process of its own."""
+def _build(profile: Profile, spec: Sequence[str], work: Path, n: int | None) -> tuple[float, float]:
+    """Read and build where it is not there yet; seconds and peak memory in GB. Run in a process of its own."""
     from index import build, sources
     from index.embedder import Embedder
-    from index.passages import embedding_text, headings
 
     embedder = Embedder(profile.embedder)
     embedder.encode(["warm"])
     config = build.config_hash(profile.passages, profile.embedder, profile.index)
     begun = time.perf_counter()
-    if build.is_current(work / "index", sources.digest(spec, profile.cleaning), config):
-        return {"seconds": time.perf_counter() - begun, "peak_gb": 0.0}
-    corpus = sources.load_corpus(spec, profile.cleaning)
-    if limit and limit < len(corpus.pairs):
-        corpus = replace(corpus, pairs=random.Random(0).sample(corpus.pairs, limit))
-    index = build.build(
-        corpus, work / "index", profile.passages, embedder, profile.index, config=config, embeddings=work / "cache"
-    )
-    seconds = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    questions = [pair.question for pair in corpus.pairs]
-    heads = headings(questions, embedder.count_tokens, profile.passages.max_tokens)
-    texts = list({*questions, *(embedding_text(heads[one.pair], one) for one in index.passages)})
-    return {
-        "pairs": len(corpus.pairs),
-        "passages": len(index.passages),
-        "texts": len(texts),
-        "tokens": sum(embedder.count_tokens(texts)),
-        "seconds": round(seconds, 1),
-        "peak_gb": peak,
-    }
-
-
-def bare_rate(profile: Profile, folder: Path, share: int = 8) -> float:
-    """Tokens a second of `SentenceTransformer.encode` over every `share`-th passage, sorted by length."""
-    from index.embedder import Embedder
-    from index.passages import embedding_text, headings
-    from index.store import Index
-
-    index = Index.open(folder)
-    embedder = Embedder(profile.embedder)
-    heads = headings([pair.question for pair in index.pairs], embedder.count_tokens, profile.passages.max_tokens)
-    texts = sorted((embedding_text(heads[one.pair], one) for one in index.passages), key=len)[::share]
-    embedder.model.encode(texts[:8])
-    begun = time.perf_counter()
-    embedder.model.encode(texts, normalize_embeddings=True)
-    return sum(embedder.count_tokens(texts)) / (time.perf_counter() - begun)
+    if not build.is_current(work / "index", sources.digest(spec, profile.cleaning), config):
+        corpus = sources.load_corpus(spec, profile.cleaning)
+        if n and n < len(corpus.pairs):
+            corpus = replace(corpus, pairs=random.Random(0).sample(corpus.pairs, n))
+        build.build(
+            corpus, work / "index", profile.passages, embedder, profile.index, config=config, embeddings=work / "cache"
+        )
+    return time.perf_counter() - begun, peak_gb()

@@ -1,4 +1,4 @@
-"""Measure what the README claims: `python -m eval bench [indexing retrieval abstention generation startup ...]`.
+"""Measure speed: `python -m eval bench [PART ...]`.
 
 Writes one JSON file under data/bench/ and prints a table. Speeds are ratios against a baseline in the same run;
 absolute times are of this machine, which the file describes.
@@ -8,98 +8,76 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import sys
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from configs import entry
+from configs import entry, files
 from configs.errors import UserError
-from eval.bench.machine import machine
 
-PARTS = ("retrieval", "generation", "startup", "attribution", "finetune", "evaluation", "indexing")
+PARTS: dict[str, tuple[str, int | None]] = {
+    "retrieval": ("retrieval.run", 1000),
+    "generation": ("generation.run", 24),
+    "startup": ("startup.run", 5),
+    "attribution": ("attribution.run", 50),
+    "finetune": ("finetune.run", 6),
+    "evaluation": ("generation.evaluation", 24),
+    "indexing": ("indexing.run", None),
+}
+"""Each part's function of (profile, index, n), and its own `n`: questions, answers, starts, drafts, steps of training,
+answers, and pairs (None: all that the index was built from)."""
+INDEX = ("corpus_name", "corpus_digest", "embedder", "precision", "pairs", "passages", "commit")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    own = "questions, starts, drafts, steps or pairs of every part (default: the part's own number)"
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"which, of {', '.join(PARTS)} (default: all)")
-    parser.add_argument("--index", type=Path, metavar="FOLDER", help="the index (default: data/index)")
+    parser.add_argument("--index", type=Path, metavar="FOLDER", help="models are beside it (default: data/index)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the JSON (default: data/bench/DATE.json)")
-    parser.add_argument("-n", type=int, default=24, help="questions that are answered for speed (default: 24)")
-    parser.add_argument("--limit", type=int, help="pairs that are indexed for speed (default: all)")
-    parser.add_argument("--medquad", type=Path, help="MedQuAD's archive (default: the variable MEDQUAD)")
+    parser.add_argument("-n", type=int, help=own)
     entry.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the parts asked for; one that fails is named and the others go on."""
+    from eval.bench.machine import machine
+    from index.store import read_manifest
+
     unknown = sorted(set(args.parts) - set(PARTS))
     if unknown:
         raise UserError(f"no benchmark {unknown[0]!r}; there are: {', '.join(PARTS)}")
-    profile = entry.load_for(args, adapter=True)
-    folder = args.index or entry.index_folder()
-    data = args.medquad.parent if args.medquad else None
-    results: dict[str, Any] = {"when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
-    results |= {"profile": profile.name, "machine": machine(), "index": _manifest(folder)}
+    if args.n is not None and args.n < 1:
+        raise UserError(f"-n {args.n}: at least 1 is needed")
+    profile, index = entry.load_for(args, adapter=True), args.index or entry.index_folder()
+    manifest, _ = read_manifest(index)
+    results: dict[str, Any] = {
+        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "profile": profile.name,
+        "machine": machine(),
+        "index": {name: getattr(manifest, name) for name in INDEX},
+    }
     failed = 0
     for part in args.parts or PARTS:
         print(f"{part} ...", file=sys.stderr, flush=True)
         try:
-            results[part] = _step(part, profile, folder, data, args)()
+            module, _, function = PARTS[part][0].partition(".")
+            measure = getattr(import_module(f"eval.bench.{module}"), function)
+            results[part] = measure(profile, index, args.n or PARTS[part][1])
         except UserError as error:
             failed += 1
             results[part] = {"failed": str(error)}
             print(f"medcite: {part}: {error}", file=sys.stderr)
     out = args.out or entry.data_folder() / "bench" / f"{results['when'].replace(':', '')}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
-    show(results)
+    _show(results)
+    with files.said(out):
+        files.write_json(out, results)
     print(f"written to {out}", file=sys.stderr)
     return 2 if failed else 0
 
 
-def _step(part: str, profile: Any, folder: Path, data: Path | None, args: argparse.Namespace) -> Callable[[], Any]:
-    """The benchmark of that name, with what it needs."""
-    if part == "startup":
-        from eval.bench import startup
-
-        return lambda: startup.run(folder)
-    if part == "retrieval":
-        from eval.bench import retrieval
-
-        return lambda: retrieval.run(profile, folder, data)
-    if part == "generation":
-        from eval.bench import generation
-
-        return lambda: generation.run(profile, generation.prompts(profile, folder, args.n), args.n)
-    if part == "finetune":
-        from eval.bench import finetune
-
-        return lambda: finetune.run(profile, folder, entry.data_folder() / "models")
-    if part == "evaluation":
-        from eval.bench import evaluation
-
-        return lambda: evaluation.run(profile, folder, entry.data_folder() / "models", args.n)
-    spec = [str(args.medquad)] if data else ["starter"]
-    if part == "attribution":
-        from eval.bench import attribution
-
-        return lambda: attribution.run(Path(spec[0]), 400, 0)
-    from eval.bench import indexing
-
-    return lambda: indexing.run(profile, spec, entry.data_folder() / "bench" / "work", args.limit, args.overrides)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    from index.store import read_manifest
-
-    manifest, _ = read_manifest(folder)
-    kept = ("corpus_name", "corpus_digest", "embedder", "precision", "pairs", "passages", "commit")
-    return {name: getattr(manifest, name) for name in kept}
-
-
-def show(results: dict[str, Any]) -> None:
+def _show(results: dict[str, Any]) -> None:
     """Print every figure, a line each."""
     from rich.console import Console
     from rich.table import Table

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from configs import entry
+from eval.calibration.fitting import fit as logistic
 from eval.datasets.consumers import QUESTIONS
+from index.linear import Linear
 
 SAMPLE = 1500
 """The corpus' questions taken as no emergencies; each weighs a tenth of a labelled message."""
@@ -29,6 +32,7 @@ FOLDS = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--index", type=Path, metavar="FOLDER", help="an index of MedQuAD (default: data/index)")
+    parser.add_argument("--out", type=Path, help="where the model is written (default: rag/emergency/classifier.json)")
     entry.add_arguments(parser)
 
 
@@ -45,14 +49,13 @@ def main(args: argparse.Namespace) -> int:
     corpus = index.question_vectors.reconstruct_batch(rows.astype(np.int64))
     model, report = fit(embedder, corpus[:SAMPLE], corpus[SAMPLE:])
     facts = {"date": date.today().isoformat(), "embedder": embedder.fingerprint, "corpus": index.manifest.corpus_digest}
-    SHIPPED.write_text(json.dumps({**model, "provenance": {**facts, **report}}) + "\n", "utf-8")
+    replace(model, fitted_on={**facts, **report}).save(args.out or SHIPPED)
     print(json.dumps(report, indent=2))
     return 0
 
 
-def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
+def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[Linear, dict[str, Any]]:
     """The model and what it does on what it has not seen; `corpus` and `unseen` are (n, d) question vectors."""
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
 
     from rag.emergency.phrases import red_flag
@@ -66,27 +69,30 @@ def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str
     calibration = np.array([row["part"] == "calibration" for row in uncovered])
     wanted = np.array([bool(row["category"]) for row in labelled])
 
+    names = tuple(map(str, range(corpus.shape[1])))
     x = np.vstack([known, other[calibration], corpus])
     y = np.concatenate([wanted, np.zeros(int(calibration.sum()) + len(corpus), dtype=bool)])
     weight = np.concatenate([np.ones(len(y) - len(corpus)), np.full(len(corpus), 0.1)])
     folded = np.zeros(len(y))
     for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(x, y):
-        part = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x[train], y[train], sample_weight=weight[train])
-        folded[test] = part.predict_proba(x[test])[:, 1]
+        part = logistic(names, x[train], y[train], weight[train], STRENGTH, standardize=False)
+        folded[test] = part.probability(x[test])
     on_uncovered = folded[len(known) : len(known) + int(calibration.sum())]
     threshold = next(t for t in np.arange(0.3, 0.96, 0.05) if (on_uncovered > t).mean() <= MAX_FALSE_POSITIVES)
 
-    model = LogisticRegression(C=STRENGTH, max_iter=2000).fit(x, y, sample_weight=weight)
+    model = logistic(names, x, y, weight, STRENGTH, standardize=False)
+    rounded = tuple(float(f"{value:.5g}") for value in model.weights)
+    model = replace(model, weights=rounded, threshold=round(float(threshold), 2))
 
     def flagged(vectors: np.ndarray) -> np.ndarray:
-        return model.predict_proba(vectors)[:, 1] > threshold
+        return model.probability(vectors) > model.threshold
 
     phrases = np.array([red_flag(row["message"]) is not None for row in held_out])
     truth = np.array([bool(row["category"]) for row in held_out])
     either = phrases | flagged(embedder.encode([row["message"] for row in held_out]))
     report = {
         "labelled": len(labelled),
-        "threshold": round(float(threshold), 2),
+        "threshold": model.threshold,
         "cross_validated_recall": round(float((folded[: len(known)][wanted] > threshold).mean()), 3),
         "cross_validated_false_alarms_hard": round(float((folded[: len(known)][~wanted] > threshold).mean()), 3),
         "held_out": len(held_out),
@@ -96,8 +102,7 @@ def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[dict[str
         "false_alarms_corpus_questions": round(float(flagged(unseen).mean()), 4),
         "false_alarms_uncovered_test": round(float(flagged(other[~calibration]).mean()), 4),
     }
-    weights = [float(f"{value:.5g}") for value in model.coef_[0]]
-    return {"weights": weights, "bias": float(model.intercept_[0]), "threshold": float(threshold)}, report
+    return model, report
 
 
 def _rows(name: str) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from configs import entry
 from configs.errors import UserError
-from index.lexical import tokenise
+from index.words import terms
 from rag.retrieval.names import name_key
 from rag.retrieval.ranking import Asked, Scored, score
 from rag.retrieval.reranker import (
@@ -74,7 +74,7 @@ class Labeler:
         asked = retriever.asked(retriever.searched(question).text)
         hide: frozenset[str] = frozenset()
         if hidden:
-            hide = frozenset(tokenise([hidden])[0])
+            hide = frozenset(terms(hidden))
             _keep(asked, [words != name_key(hidden) for words in asked.name_words])
         if without >= 0:
             _keep(asked, [bool((self.topics[pairs] != without).any()) for _, pairs in asked.names])

@@ -1,22 +1,30 @@
 """Sentences of a corpus, altered by rule, with their passages: what attribution and the citation checker are tried on.
 
-    cases(pairs, n=400, seed=0)  ->  (kind, what the draft says, the page's sentence, sources)
+    cases(pairs, n=400, seed=0)       ->  (kind, what the draft says, the page's sentence, sources), for attribution
+    labelled(pairs, rows, sentences)  ->  claims and premises with a known label, for the checker
 
-TRUE_KINDS say what their page says, FALSE_KINDS do not.
+TRUE_KINDS say what their page says, FALSE_KINDS do not. The checker is also given list items, sentences of two sources
+joined and only one of these sources, the same topic's other pages, and sentences reordered and reworded as a whole.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from rapidfuzz import fuzz
+
+from eval.checker.numbers import source_text
 from index.corpus import QAPair
 from index.sentences import spans
-from rag.answer import Source
-from rag.attribution.entities import names
-from rag.attribution.quantities import quantities
-from rag.attribution.words import tokens
+from index.splits import normalise
+
+if TYPE_CHECKING:
+    from rag.answer import Source
 
 WORDS = 180
 TRUE_KINDS = ("own", "reworded", "shortened", "merged", "miscopied")
@@ -24,6 +32,16 @@ FALSE_KINDS = (
     "number", "negation", "opposite", "entity", "same page, other passage", "other page",
     "number of a reference", "no content word",
 )  # fmt: skip
+_NAMES = {
+    "own": "own passage", "merged": "two sentences in one", "number": "number altered", "negation": "negation altered",
+    "opposite": "opposite word", "entity": "entity altered", "other page": "other topic",
+}  # fmt: skip
+"""What the checker's reports call a kind, where that is not its name here."""
+_NOT_LABELLED = ("miscopied", "number of a reference", "no content word")
+HELD_OUT = ("freely reworded", "voice changed", "roles exchanged", "clauses reordered")
+"""Kinds that are reported only: what the checker does with changes that it was never shown."""
+SAME = 90.0
+"""Similarity in percent (of the best part of the premise) past which another passage holds the sentence after all."""
 _REFERENCES = (
     " [{}]", " [{}, 61]", " (ref. {})", " ({}, 61)", " (see Figure {})", " (Table {})", " (Section {})",
     " (see page {})", " (Moss et al., {})",
@@ -43,6 +61,37 @@ _OPPOSITES = {
     "early": "late", "men": "women", "women": "men", "upper": "lower", "common": "rare", "less": "more",
     "benign": "malignant", "decreased": "increased", "normal": "abnormal", "large": "small",
 }  # fmt: skip
+_SYNONYMS = """
+disease illness|diseases illnesses|disorder condition|disorders conditions|symptoms signs|cause bring about
+causes brings about|caused brought about|treatment therapy|treatments therapies|medicines drugs|medicine drug
+medications drugs|doctor physician|doctors physicians|children youngsters|infants babies|help aid|helps aids
+begin start|begins starts|appear show up|appears shows up|develop form|usually as a rule|often in many cases
+sometimes at times|rarely seldom|severe serious|mild slight|large big|body organism|problems difficulties
+problem difficulty|trouble difficulty|reduce lessen|prevent ward off|prevents wards off|painful sore|tired weary
+affected involved|increases raises|increase raise|occurs happens|occur happen|results leads|able capable
+important essential|abnormal unusual|enough sufficient|needed required|need require|needs requires|show reveal
+shows reveals|found seen|also too|lead give rise|leads gives rise|people individuals|individuals people|risk danger
+making producing|make produce|makes produces|instructions directions|mutations changes|mutation change|tests exams
+test exam|given administered|many numerous|several various|different distinct|part portion|parts portions
+"""
+_SYNONYM = {one: " ".join(other) for one, *other in map(str.split, re.split(r"[|\n]", _SYNONYMS.strip()))}
+_PASSIVE = {"causes": "caused", "cause": "caused", "affects": "affected", "affect": "affected", "prevents": "prevented"}
+_PASSIVE |= {"can cause": "caused", "may cause": "caused", "can affect": "affected", "may affect": "affected"}
+_PASSIVE |= {"produces": "produced", "produce": "produced", "damages": "damaged", "damage": "damaged"}
+_PASSIVE |= {"can damage": "damaged", "treats": "treated", "prevent": "prevented", "can prevent": "prevented"}
+_BY = {verb: f"can be {done} by" for verb, done in _PASSIVE.items()}
+_SAME_VERB = {verb: verb for verb in (*_PASSIVE, "leads to", "lead to", "results from", "result from")}
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A claim and a premise, whether the premise supports the claim, how they were made, and of which page."""
+
+    kind: str
+    premise: str
+    claim: str
+    supported: bool
+    page: str
 
 
 def passages(text: str) -> list[str]:
@@ -58,6 +107,10 @@ def passages(text: str) -> list[str]:
     return [*found, text[start:last]] if count else found
 
 
+def _with(text: str, place: re.Match[str], other: str) -> str:
+    return text[: place.start()] + other + text[place.end() :]
+
+
 def _number(text: str, rng: random.Random) -> str | None:
     digits = list(re.finditer(r"(?<![\w.,])\d+(?![\w,])", text))
     if not digits:
@@ -65,11 +118,13 @@ def _number(text: str, rng: random.Random) -> str | None:
     match = rng.choice(digits)
     value = int(match.group())
     other = rng.choice([value + 1, value * 2 + 1, max(1, value // 2) + (value < 3), value + 10])
-    return text[: match.start()] + str(other) + text[match.end() :] if other != value else None
+    return _with(text, match, str(other)) if other != value else None
 
 
 def _of_a_reference(sentence: str, passage: str, rng: random.Random) -> tuple[str, str] | None:
     """The sentence with a number that the returned passage has only in a reference behind that sentence, or None."""
+    from rag.attribution.quantities import quantities
+
     digits = list(re.finditer(r"(?<![\w.,/-])\d+(?![\w,/-]|\.\d)", sentence))
     if not digits or not sentence.endswith(".") or "[" in sentence:
         return None
@@ -79,8 +134,7 @@ def _of_a_reference(sentence: str, passage: str, rng: random.Random) -> tuple[st
     if not free:
         return None
     other, end = rng.choice(free), passage.index(sentence) + len(sentence) - 1
-    draft = sentence[: match.start()] + other + sentence[match.end() :]
-    return draft, passage[:end] + form.format(other) + passage[end:]
+    return _with(sentence, match, other), passage[:end] + form.format(other) + passage[end:]
 
 
 def _empty(passage: str, rng: random.Random) -> str | None:
@@ -89,12 +143,23 @@ def _empty(passage: str, rng: random.Random) -> str | None:
     return rng.choice(_EMPTY).format(rng.choice(found)) if found else None
 
 
-def _negation(text: str, rng: random.Random) -> str | None:
+def _moved_number(text: str, passage: str, dice: random.Random) -> str | None:
+    """The sentence with one of its numbers replaced by another of the passage; None where either is missing."""
+    bare = r"(?<![\w.,-])\d+(?:\.\d+)?(?![\w,]|\.\d)"
+    places = list(re.finditer(bare, text))
+    others = sorted(set(re.findall(bare, passage)) - set(re.findall(bare, text)))
+    if not places or not others:
+        return None
+    place = dice.choice(places)
+    return _with(text, place, dice.choice(others))
+
+
+def _negation(text: str) -> str | None:
     if re.search(r"\b(?:not|no|never|without|cannot)\b|n't", text, re.IGNORECASE):
         changed = re.sub(r"\b(?:does|do|did) not |\bnot |\bnever |(?<=can)not\b", "", text, count=1)
         return changed if changed != text else None
     match = re.search(r"\b(?:is|are|can|may|will|should|was|were|has|have)\b", text)
-    return text[: match.end()] + " not" + text[match.end() :] if match else None
+    return _with(text, match, f"{match.group()} not") if match else None
 
 
 def _opposite(text: str, rng: random.Random) -> str | None:
@@ -102,10 +167,13 @@ def _opposite(text: str, rng: random.Random) -> str | None:
     if not found:
         return None
     match = rng.choice(found)
-    return text[: match.start()] + _OPPOSITES[match.group()] + text[match.end() :]
+    return _with(text, match, _OPPOSITES[match.group()])
 
 
 def _entity(text: str, rng: random.Random, others: Sequence[str], focus: str) -> str | None:
+    from index.words import tokens
+    from rag.attribution.entities import names
+
     if focus and focus.lower() in text.lower():
         at = text.lower().index(focus.lower())
         return text[:at] + rng.choice(others) + text[at + len(focus) :]
@@ -145,6 +213,33 @@ def _shortened(text: str) -> str | None:
     return changed if changed != text and len(changed.split()) > 5 else None
 
 
+def _reordered(text: str) -> str | None:
+    """The sentence with its opening clause moved to the end; None where it has none of a plain kind."""
+    match = re.fullmatch(
+        r"((?:If|When|Because|Although|While|After|Before|As)\b[^,;:()]{10,90}), ([^;:()]{15,})\.", text
+    )
+    if not match:
+        return None
+    opening, rest = match.groups()
+    return f"{rest[0].upper()}{rest[1:]} {opening[0].lower()}{opening[1:]}."
+
+
+def _freely_reworded(text: str) -> str | None:
+    """The sentence with every word that has a synonym here replaced; None if that changes fewer than two."""
+    count = sum(word in _SYNONYM for word in re.findall(r"\b[a-z]+\b", text))
+    return re.sub(r"\b[a-z]+\b", lambda m: _SYNONYM.get(m.group(), m.group()), text) if count > 1 else None
+
+
+def _turned(text: str, verbs: Mapping[str, str]) -> str | None:
+    """ "A causes B." as "B ... A.", with what `verbs` has for its one verb; None for a sentence of another kind."""
+    plain = r"(?!.*\b(?:that|which|who|and|or|is|are|how|whether)\b.*\.$)"
+    match = re.fullmatch(rf"{plain}([^,;:()]{{4,80}}?) ({'|'.join(verbs)}) ([^,;:()]{{4,80}})\.", text)
+    if not match:
+        return None
+    one, verb, other = match.groups()
+    return f"{other[0].upper()}{other[1:]} {verbs[verb]} {one[0].lower()}{one[1:]}."
+
+
 def cases(pairs: Sequence[QAPair], n: int, seed: int) -> list[tuple[str, str, str, list[Source]]]:
     """(kind, what the draft says, the page's sentence, sources with the page's passage first)."""
     rng = random.Random(seed)
@@ -171,7 +266,7 @@ def cases(pairs: Sequence[QAPair], n: int, seed: int) -> list[tuple[str, str, st
             "shortened": _shortened(sentence),
             "miscopied": _miscopied(sentence, rng),
             "number": _number(sentence, rng),
-            "negation": _negation(sentence, rng),
+            "negation": _negation(sentence),
             "opposite": _opposite(sentence, rng),
             "entity": _entity(sentence, rng, foci, pair.focus),
         }
@@ -193,6 +288,71 @@ def cases(pairs: Sequence[QAPair], n: int, seed: int) -> list[tuple[str, str, st
 
 def source_of(n: int, pair: QAPair, text: str) -> Source:
     """A passage of a pair as a source under number `n`."""
-    return Source(
-        n=n, passage_id=f"{pair.id}#{n}", pair_id=pair.id, title=pair.title, question=pair.question, text=text
-    )
+    from rag.answer import Source
+
+    place = f"{pair.id}#{n}"
+    return Source(n=n, passage_id=place, pair_id=pair.id, title=pair.title, question=pair.question, text=text)
+
+
+def labelled(pairs: Sequence[QAPair], rows: Sequence[int], sentences: int, seed: int = 0) -> list[Labelled]:
+    """Pairs from up to so many sentences of the given rows, each of another page; the same input, the same pairs."""
+    mine = [pairs[row] for row in rows]
+    by_id = {pair.id: pair for pair in mine}
+    by_topic: dict[str, list[QAPair]] = defaultdict(list)
+    for pair in mine:
+        by_topic[normalise(pair.focus) or pair.id].append(pair)
+    dice = random.Random(f"pairs {seed}")
+    made: list[Labelled] = []
+    before: Labelled | None = None
+    page = ""
+    for kind, claim, _, sources in cases(mine, sentences, seed):
+        source = sources[0]
+        premise = source_text(source.title, source.question, source.text)
+        # Questions and the lead-ins of lists say nothing that could be supported.
+        if not claim.rstrip("\"')”").endswith("."):
+            continue
+        # Every sentence comes unchanged first, and then as its variants.
+        page = source.pair_id if kind == "own" else page
+        if kind not in _NOT_LABELLED:
+            made.append(Labelled(_NAMES.get(kind, kind), premise, claim, kind in TRUE_KINDS, page))
+        if kind != "own":
+            continue
+        own, pair = made[-1], by_id[page]
+        siblings = [p for p in by_topic[normalise(pair.focus) or pair.id] if p.answer != pair.answer]
+        if siblings:
+            other = dice.choice(siblings)
+            text = source_text(other.title, other.question, dice.choice(passages(other.answer)))
+            made.append(Labelled("same topic, other page", text, claim, False, page))
+        for name, turned, supported in (
+            ("clauses reordered", _reordered(claim), True),
+            ("freely reworded", _freely_reworded(claim), True),
+            ("voice changed", _turned(claim, _BY), True),
+            ("roles exchanged", _turned(claim, _SAME_VERB), False),
+            ("another number of the passage", _moved_number(claim, source.text, dice), False),
+        ):
+            if turned:
+                made.append(Labelled(name, premise, turned, supported, page))
+        if before is not None:
+            joined = f"{claim[:-1]}, and {before.claim}"
+            made.append(Labelled("two sources", f"{premise}\n\n{before.premise}", joined, True, page))
+            one, lacks = dice.choice([(own, before), (before, own)])
+            # Pages share whole sentences: then one source does hold both.
+            if not _held(Labelled("", one.premise, lacks.claim, False, page)):
+                made.append(Labelled("one of its two sources", one.premise, joined, False, page))
+        items = re.findall(r"^\s*[-*•]\s+(\w.{2,120})$", source.text, re.MULTILINE)
+        if items:
+            item = dice.sample(items, 1)[0]
+            made.append(Labelled("list item", premise, item, True, page))
+            if before is not None:
+                made.append(Labelled("list item, other topic", before.premise, item, False, page))
+        before = own
+    return [item for item in made if item.supported or not _held(item)]
+
+
+def _held(item: Labelled) -> bool:
+    """Whether an unsupported pair is mislabelled: the premise has the claim's very words, or nearly, elsewhere."""
+    claim, premise = normalise(item.claim), normalise(item.premise)
+    if f" {claim} " in f" {premise} ":
+        return True
+    altered = any(word in item.kind for word in ("altered", "opposite", "number", "exchanged"))
+    return not altered and len(claim) <= len(premise) and fuzz.partial_ratio(claim, premise) >= SAME

@@ -2,39 +2,28 @@
 
     SupportChecker.load().supports_all([(premise, claim), ...])
 
-By default a logistic model over the features of `eval/checker/claims.py`;
-`NliChecker` takes a local entailment model instead.
-The embedding cosine of the claim and the best stretch of the premise is left out of the default: out of fold on
-validation (8,607 pairs, each kind counted the same) recall and precision were 0.994 and 0.994 with it and without,
-at some 40 ms a pair instead of 1. The checker is strict: it takes nearly every sentence whose words are mostly
-synonyms of the source's (`freely reworded`) as unsupported, and the words in another role (`roles exchanged`) as
-supported. Fitted on such rewordings too, it accepted 5% of the altered names and of the opposite words instead of 0
-and 2: for a judge of health texts the worse mistake.
+By default a logistic model over the features of `eval/checker/claims.py`; `NliChecker` takes a local entailment model
+instead. The default has no embedding: out of fold on validation (8,607 pairs, each kind counted the same) the cosine
+of claim and best stretch left recall and precision at 0.994 and 0.994, at some 40 ms a pair instead of 1. It is
+strict: it takes nearly every sentence whose words are mostly synonyms of the source's (`freely reworded`) as
+unsupported, and words in another role (`roles exchanged`) as supported. Fitted on such rewordings too, it accepted 5%
+of the altered names and of the opposite words instead of 0 and 2: for a judge of health texts the worse mistake.
 `python -m eval citations` says how far it can be trusted, `python -m eval calibrate citations` fits it.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from configs.errors import UserError
 from eval.checker.claims import NAMES, compare
-
-if TYPE_CHECKING:
-    from index.embedder import EmbedderLike
+from index.linear import Linear
 
 SHIPPED = Path(__file__).with_name("checker.json")
-SCHEMA = 1
-SENTENCES = 1200
-"""Sentences of a split that pairs are made from; each gives up to twelve."""
 
 
 class Checker(Protocol):
@@ -42,100 +31,34 @@ class Checker(Protocol):
 
     @property
     def name(self) -> str: ...
-    def supports(self, premise: str, claim: str) -> bool: ...
     def supports_all(self, pairs: Sequence[tuple[str, str]]) -> list[bool]: ...
 
 
-@dataclass(frozen=True)
-class Model:
-    """A logistic model: supported where the chance reaches the threshold."""
-
-    weights: tuple[float, ...]
-    bias: float
-    threshold: float
-
-    def chances(self, features: np.ndarray) -> np.ndarray:
-        """(n,) in 0..1 for features (n, len(weights))."""
-        raw = features @ np.array(self.weights) + self.bias
-        return np.asarray(1 / (1 + np.exp(-np.clip(raw, -30, 30))))
-
-
 class SupportChecker:
-    """The fitted checker: lexical, or with an embedder lexical and by the cosine of claim and best stretch."""
+    """The fitted checker: supported where the model's probability reaches its threshold."""
 
-    def __init__(self, model: Model, embedder: EmbedderLike | None = None, provenance: dict[str, Any] | None = None):
+    name = "lexical support"
+
+    def __init__(self, model: Linear) -> None:
         self.model = model
-        self.provenance = provenance or {}
-        self._embedder = embedder
-        self._vectors: dict[str, np.ndarray] = {}
-        self.name = "lexical support" if embedder is None else "lexical and embedding support"
 
     @classmethod
-    def load(cls, embedder: EmbedderLike | None = None, path: Path = SHIPPED) -> SupportChecker:
-        """The fitted checker, with embeddings if an embedder is given.
-
-        Raises UserError where the file is missing, damaged or of other features.
-        """
-        names = feature_names(embedder is not None)
-        try:
-            data = json.loads(path.read_text("utf-8"))
-            key = key_of(embedder is not None)
-            found = data["models"].get(key)
-            if data["schema"] == SCHEMA and found is None:
-                raise UserError(
-                    f"{path}: no model of {key} in it; fit it: `python -m eval calibrate citations --embeddings`"
-                )
-            if data["schema"] != SCHEMA or tuple(found["weights"]) != names:
-                raise UserError(f"{path}: made for other features; fit it: `python -m eval calibrate citations`")
-            model = Model(tuple(map(float, found["weights"].values())), float(found["bias"]), float(found["threshold"]))
-            return cls(model, embedder, dict(data["provenance"]))
-        except FileNotFoundError:
-            raise UserError(f"{path}: no such file; fit it: `python -m eval calibrate citations`") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise UserError(f"{path}: damaged; fit it: `python -m eval calibrate citations`") from None
-
-    def supports(self, premise: str, claim: str) -> bool:
-        """Whether the premise says what the claim says."""
-        return self.supports_all([(premise, claim)])[0]
+    def load(cls, path: Path = SHIPPED) -> SupportChecker:
+        """The fitted checker. Raises UserError as `Linear.load` does."""
+        return cls(Linear.load(path, "citations", NAMES))
 
     def supports_all(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """`supports` for each (premise, claim), in order; texts are read, and embedded, once each."""
-        if not pairs:
-            return []
-        found = measure(pairs, self._embedder, self._vectors)
-        return [bool(chance >= self.model.threshold) for chance in self.model.chances(found)]
+        """Whether the premise says what the claim says, for each (premise, claim)."""
+        return [bool(chance >= self.model.threshold) for chance in self.model.probability(measure(pairs))]
 
 
-def feature_names(embeddings: bool) -> tuple[str, ...]:
-    """The features in the order of a model's weights."""
-    return (*NAMES, "cosine") if embeddings else NAMES
-
-
-def key_of(embeddings: bool) -> str:
-    return "lexical and embeddings" if embeddings else "lexical"
-
-
-def measure(
-    pairs: Sequence[tuple[str, str]], embedder: EmbedderLike | None = None, cache: dict[str, np.ndarray] | None = None
-) -> np.ndarray:
-    """Features (n, len(feature_names)) of the pairs; `cache` keeps the vectors by text for the next call."""
-    compared = [compare(premise, claim) for premise, claim in pairs]
-    lexical = np.array([item.features for item in compared]).reshape(len(pairs), len(NAMES))
-    if embedder is None:
-        return lexical
-    vectors = {} if cache is None else cache
-    texts = [text for item, (_, claim) in zip(compared, pairs, strict=True) for text in (claim, item.stretch)]
-    fresh = [text for text in dict.fromkeys(texts) if text not in vectors]
-    vectors.update(zip(fresh, embedder.encode(fresh), strict=True))
-    cosines = [
-        float(vectors[claim] @ vectors[item.stretch]) if item.stretch else 0.0
-        for item, (_, claim) in zip(compared, pairs, strict=True)
-    ]
-    return np.hstack([lexical, np.array(cosines)[:, None]])
+def measure(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Features (n, len(NAMES)) of (premise, claim) pairs."""
+    return np.array([compare(premise, claim) for premise, claim in pairs]).reshape(len(pairs), len(NAMES))
 
 
 class NliChecker:
-    """The same interface over a local entailment model (a transformers sequence classifier), loaded when first asked.
+    """The same by a local entailment model (a transformers sequence classifier), loaded when first asked.
 
     A premise too long for the model is cut into overlapping parts; one part that entails the claim is enough.
     """
@@ -147,12 +70,8 @@ class NliChecker:
         self._max_tokens = max_tokens
         self._loaded: tuple[Any, Any, int, int] | None = None
 
-    def supports(self, premise: str, claim: str) -> bool:
-        """Whether entailment is the model's likeliest label."""
-        return self.supports_all([(premise, claim)])[0]
-
     def supports_all(self, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """`supports` for each (premise, claim), in order. Raises UserError where the model cannot be had."""
+        """Whether entailment is the likeliest label of each (premise, claim). Raises UserError without a model."""
         if not pairs:
             return []
         import torch
@@ -209,22 +128,3 @@ def _shortened(tokenizer: Any, text: str, limit: int) -> str:
     """The text's beginning of at most so many tokens: a claim may not crowd out its premise."""
     read = tokenizer(text, add_special_tokens=False, truncation=True, max_length=limit)
     return text if len(read["input_ids"]) < limit else str(tokenizer.decode(read["input_ids"]))
-
-
-def save(path: Path, models: dict[bool, Model], provenance: dict[str, Any]) -> None:
-    """Write the models, by whether they take embeddings, whole or not at all."""
-    data = {
-        "schema": SCHEMA,
-        "models": {
-            key_of(embeddings): {
-                "weights": dict(zip(feature_names(embeddings), model.weights, strict=True)),
-                "bias": model.bias,
-                "threshold": model.threshold,
-            }
-            for embeddings, model in models.items()
-        },
-        "provenance": {"date": date.today().isoformat(), **provenance},
-    }
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    aside.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
-    os.replace(aside, path)

@@ -8,6 +8,7 @@ the judge would repeat the judged one's mistakes. `python -m eval citations` rep
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,19 +21,10 @@ from eval.checker.numbers import among, numbers
 from index.sentences import spans
 
 NAMES = (
-    "whole",
-    "stretch",
-    "aligned",
-    "run",
-    "missing",
-    "missing_rare",
-    "missing_names",
-    "missing_numbers",
-    "far_numbers",
-    "negation",
-    "opposite",
-)
-"""The features in the order of `Compared.features`.
+    "whole", "stretch", "aligned", "run", "missing", "missing_rare", "missing_names", "missing_numbers", "far_numbers",
+    "negation", "opposite",
+)  # fmt: skip
+"""The features in the order of what `compare` returns.
 
 Shares in 0..1 of the claim: of its content words that the premise holds, and the stretch most like it; of all its
 words that stand in the stretch in the same order, and in one run. Counts of what differs, at most CAP each: content
@@ -47,7 +39,7 @@ HEADING = 20
 SLACK = 8
 """Words that a stretch may be longer than the claim."""
 
-_stemmer = Stemmer.Stemmer("english")
+_stem = lru_cache(maxsize=50_000)(Stemmer.Stemmer("english").stemWord)
 _WORD = re.compile(
     r"\d+(?:[.,]\d+)*(?![^\W_])|\d+(?:\.\d+)?(?=(?:mg|mcg|µg|g|kg|ml|dl|l|mm|cm)\b)|[^\W_]+(?:'[^\W_]+)*"
 )
@@ -92,7 +84,7 @@ def _contraries(table: str) -> dict[str, frozenset[str]]:
     # The first word of a row is contrary to each of the others; those are no contraries of one another.
     found: dict[str, set[str]] = {}
     for row in re.split(r"[|\n]", table.strip()):
-        first, *rest = (word if word in _STOP else _stemmer.stemWord(word) for word in row.split())
+        first, *rest = (word if word in _STOP else _stem(word) for word in row.split())
         for other in rest:
             found.setdefault(first, set()).add(other)
             found.setdefault(other, set()).add(first)
@@ -119,14 +111,6 @@ class Text:
     """Which of the sentences are a paragraph's short first line without a full stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Features (len(NAMES),) float64 of a pair, and the characters of the premise most like the claim."""
-
-    features: np.ndarray
-    stretch: str
-
-
 @lru_cache(maxsize=8192)
 def read(text: str) -> Text:
     """A text's words made ready for comparing; about 1 microsecond a character, kept for the next claim."""
@@ -147,14 +131,9 @@ def read(text: str) -> Text:
         starts.append(match.start())
         if content[-1] and not shouting and not (shape.isalpha() and shape.islower()) and _is_name(flat, match):
             names.add(place)
-    bounds, low = [], 0
-    for start, end in spans(flat):
-        high = low
-        while high < len(starts) and starts[high] < end:
-            high += 1
-        if high > low:
-            bounds.append((start, end, low, high))
-        low = high
+    places = spans(flat)
+    cuts = [bisect_left(starts, end) for _, end in places]
+    bounds = [(*place, a, b) for place, a, b in zip(places, [0, *cuts], cuts, strict=False) if b > a]
     kept = [stem for stem, is_content in zip(stems, content, strict=True) if is_content]
     return Text(
         flat,
@@ -185,17 +164,12 @@ def _is_name(text: str, match: re.Match[str]) -> bool:
     return shape[0].isupper() and bool(before) and before[-1] not in ".!?:\n"
 
 
-@lru_cache(maxsize=50_000)
-def _stem(word: str) -> str:
-    return str(_stemmer.stemWord(word))
-
-
-def compare(premise: str, claim: str) -> Compared:
-    """The features of a claim beside a premise. A claim without content words is compared by all of its words."""
+def compare(premise: str, claim: str) -> np.ndarray:
+    """Features (len(NAMES),), float64, of a claim beside a premise; all words count where a claim has no content."""
     source, said = read(premise), read(claim)
     wanted = said.held or frozenset(said.stems)
     if not wanted or not source.sentences:
-        return Compared(np.array([0.0] * 4 + [float(CAP)] * 3 + [0.0] * 4), "")
+        return np.array([0.0] * 4 + [float(CAP)] * 3 + [0.0] * 4)
     sets = source.per_sentence if said.held else tuple(frozenset(source.stems[a:b]) for _, _, a, b in source.sentences)
     whole = len(wanted & frozenset().union(*sets)) / len(wanted)
     first = _best(wanted, said, sets, source)
@@ -217,25 +191,17 @@ def compare(premise: str, claim: str) -> Compared:
     counted = numbers(claim)
     near, far = numbers(text), numbers(premise)
     absent = [number for number in counted if not among(number, far)]
-    return Compared(
-        np.array(
-            [
-                whole,
-                len(wanted & held) / len(wanted),
-                equal / len(said.stems),
-                run / len(said.stems),
-                min(len(places), CAP),
-                min(sum(said.letters[i] >= RARE_LETTERS for i in nowhere), CAP),
-                min(sum(i in said.names for i in nowhere), CAP),
-                min(len(absent), CAP),
-                min(sum(not among(number, near) for number in counted) - len(absent), CAP),
-                min(turned, CAP),
-                min(swapped + _contrary(said, held), CAP),
-            ],
-            dtype=np.float64,
-        ),
-        text,
-    )
+    shares = [whole, len(wanted & held) / len(wanted), equal / len(said.stems), run / len(said.stems)]
+    counts = [
+        len(places),
+        sum(said.letters[i] >= RARE_LETTERS for i in nowhere),
+        sum(i in said.names for i in nowhere),
+        len(absent),
+        sum(not among(number, near) for number in counted) - len(absent),
+        turned,
+        swapped + _contrary(said, held),
+    ]
+    return np.array(shares + [min(count, CAP) for count in counts], dtype=np.float64)
 
 
 def _absent(stem: str, held: frozenset[str]) -> bool:
@@ -244,11 +210,7 @@ def _absent(stem: str, held: frozenset[str]) -> bool:
 
 
 def _best(
-    wanted: frozenset[str],
-    said: Text,
-    sets: Sequence[frozenset[str]],
-    source: Text,
-    taken: tuple[int, int] = (-1, -1),
+    wanted: frozenset[str], said: Text, sets: Sequence[frozenset[str]], source: Text, taken: tuple[int, int] = (-1, -1)
 ) -> tuple[int, int]:
     """The sentences a..b, about as long as the claim, that hold most of the wanted words, and none that is taken.
 

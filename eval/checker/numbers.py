@@ -38,52 +38,34 @@ _WORDS = dict(
     )
 )
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9}
-
-
-def _units(table: str) -> dict[str, tuple[str, float]]:
-    rows = (line.split() for line in table.strip().splitlines())
-    return {word: (unit, float(factor)) for unit, factor, *words in rows for word in words}
-
-
-_UNITS = _units(
-    """
-    mg 0.001 mcg µg ug microgram micrograms
-    mg 1 mg milligram milligrams
-    mg 1e3 g gram grams
-    mg 1e6 kg kilogram kilograms
-    ml 1 ml cc milliliter milliliters millilitre millilitres
-    ml 100 dl deciliter deciliters decilitre decilitres
-    ml 1e3 l liter liters litre litres
-    mm 1 mm millimeter millimeters millimetre millimetres
-    mm 10 cm centimeter centimeters centimetre centimetres
-    mm 1e3 m meter meters metre metres
-    iu 1 iu unit units
-    mmol 1 mmol
-    meq 1 meq
-    mmhg 1 mmhg
-    % 1 % percent percentage
-    tablet 1 tablet tablets pill pills
-    capsule 1 capsule capsules
-    drop 1 drop drops
-    dose 1 dose doses
-    teaspoon 1 teaspoon teaspoons
-    tablespoon 1 tablespoon tablespoons
-    calorie 1 calorie calories
-    ounce 1 ounce ounces oz
-    pound 1 pound pounds lb lbs
-    inch 1 inch inches
-    foot 1 foot feet
-    second 1 second seconds
-    minute 1 minute minutes
-    hour 1 hour hours
-    day 1 day days
-    week 1 week weeks
-    month 1 month months
-    year 1 year years
-    degree 1 degree degrees °
-    """
-)
-_LOOSE = frozenset({"", "second", "minute", "hour", "day", "week", "month", "year", "degree"})
+_TIMES = "second minute hour day week month year".split()
+_TABLE = """
+mg 0.001 mcg µg ug microgram micrograms
+mg 1 mg milligram milligrams
+mg 1e3 g gram grams
+mg 1e6 kg kilogram kilograms
+ml 1 ml cc milliliter milliliters millilitre millilitres
+ml 100 dl deciliter deciliters decilitre decilitres
+ml 1e3 l liter liters litre litres
+mm 1 mm millimeter millimeters millimetre millimetres
+mm 10 cm centimeter centimeters centimetre centimetres
+mm 1e3 m meter meters metre metres
+iu 1 iu unit units
+mmol 1 mmol
+meq 1 meq
+mmhg 1 mmhg
+% 1 % percent percentage
+tablet 1 pill pills
+ounce 1 oz
+pound 1 lb lbs
+inch 1 inch inches
+foot 1 foot feet
+degree 1 °
+"""
+_COUNTED = [*_TIMES, *"tablet capsule drop dose teaspoon tablespoon calorie ounce pound degree".split()]
+_ROWS = [line.split() for line in _TABLE.strip().splitlines()] + [[unit, "1", unit, f"{unit}s"] for unit in _COUNTED]
+_UNITS = {word: (unit, float(factor)) for unit, factor, *words in _ROWS for word in words}
+_LOOSE = frozenset({"", "degree", *_TIMES})
 """Units that a text often leaves out where another says them ("aged 65", "65 years"); amounts are not among them."""
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _NUMBER = re.compile(
@@ -141,11 +123,8 @@ def numbers(text: str) -> tuple[Number, ...]:
         factors.append(factor)
     for i in range(len(found) - 2, -1, -1):
         left, right = found[i], found[i + 1]
-        if (
-            not left.unit
-            and right.unit not in ("", _POINTS)
-            and _RANGE.fullmatch(flat[places[i][1] : places[i + 1][0]])
-        ):
+        between = flat[places[i][1] : places[i + 1][0]]
+        if not left.unit and right.unit not in ("", _POINTS) and _RANGE.fullmatch(between):
             factors[i] = factors[i + 1]
             found[i] = Number(left.value * factors[i], right.unit, left.text, left.digits)
     return tuple(found)

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from configs import entry
 from configs.errors import UserError
+from eval.checker.altered import HELD_OUT, Labelled, labelled
 from eval.checker.checker import SHIPPED, Checker, NliChecker, SupportChecker
-from eval.checker.pairs import HELD_OUT, Labelled, labelled
-
-if TYPE_CHECKING:
-    from configs.schema import Profile
+from index import splits
 
 SENTENCES = 1200
 """Sentences of a split from which pairs are made."""
@@ -36,36 +35,26 @@ def report(checker: Checker, made: Sequence[Labelled]) -> dict[str, Any]:
 
 def figures(said: Sequence[bool], made: Sequence[Labelled]) -> dict[str, Any]:
     """Precision and recall of calling pairs supported, in 0..1 (None where nothing is), and shares by kind."""
-    rows = list(zip(said, made, pair_weights(made).tolist(), strict=True))
+    called, true = np.array(said, bool), np.array([item.supported for item in made])
 
-    def shares(weigh: bool) -> tuple[float | None, float | None]:
-        right = sum(w if weigh else 1.0 for yes, item, w in rows if yes and item.supported)
-        called = sum(w if weigh else 1.0 for yes, _, w in rows if yes)
-        true = sum(w if weigh else 1.0 for _, item, w in rows if item.supported)
-        return (round(right / called, 4) if called else None, round(right / true, 4) if true else None)
+    def shares(weight: np.ndarray) -> dict[str, float | None]:
+        right = weight[called & true].sum()
+        counted = {"precision": weight[called].sum(), "recall": weight[true].sum()}
+        return {name: round(float(right / total), 4) if total else None for name, total in counted.items()}
 
     kinds: dict[str, dict[str, Any]] = {}
-    for yes, item in zip(said, made, strict=True):
-        row = kinds.setdefault(item.kind, {"n": 0, "label": "supported" if item.supported else "not", "supported": 0})
-        row["n"] += 1
-        row["supported"] += yes
-    for row in kinds.values():
-        row["supported"] = round(row["supported"] / row["n"], 4)
-    (precision, recall), weighted = shares(False), shares(True)
-    return {
-        "precision": precision,
-        "recall": recall,
-        "weighted": {"precision": weighted[0], "recall": weighted[1]},
-        "kinds": kinds,
-    }
+    for kind, label in {item.kind: item.supported for item in made}.items():
+        mine = called[[item.kind == kind for item in made]]
+        share = round(float(mine.mean()), 4)
+        kinds[kind] = {"n": len(mine), "label": "supported" if label else "not", "supported": share}
+    return {**shares(np.ones(len(made))), "weighted": shares(pair_weights(made)), "kinds": kinds}
 
 
 def pair_weights(made: Sequence[Labelled]) -> np.ndarray:
     """Each kind of pair counts the same within its label, each label the same in all; the mean is 1."""
-    keys = [(item.supported, item.kind) for item in made]
-    count = {key: keys.count(key) for key in set(keys)}
-    kinds = {label: sum(key[0] == label for key in count) for label in (True, False)}
-    return np.array([len(made) / (2 * kinds[key[0]] * count[key]) for key in keys])
+    count = Counter((item.supported, item.kind) for item in made)
+    kinds = Counter(supported for supported, _ in count)
+    return np.array([len(made) / (2 * kinds[item.supported] * count[item.supported, item.kind]) for item in made])
 
 
 def table(result: dict[str, Any]) -> str:
@@ -91,7 +80,6 @@ def _both(found: dict[str, Any]) -> str:
 def add_common(parser: argparse.ArgumentParser) -> None:
     """The arguments that reporting and fitting share."""
     parser.add_argument("--medquad", type=Path, help="MedQuAD's zip or folder (default: the variable MEDQUAD)")
-    parser.add_argument("--embeddings", action="store_true", help="the checker with the profile's embedder")
     parser.add_argument("-n", type=int, default=SENTENCES, help=f"sentences of each split (default: {SENTENCES})")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     entry.add_arguments(parser)
@@ -106,26 +94,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Report on test topics."""
-    if args.medquad is None:
-        raise UserError("where is MedQuAD? Give --medquad FILE, or set the variable MEDQUAD")
-    profile = entry.load_for(args)
-    print_report(profile, args, args.model)
+    print_report(args, NliChecker(args.nli) if args.nli else SupportChecker.load(args.model))
     return 0
 
 
-def print_report(profile: Profile, args: argparse.Namespace, model: Path) -> None:
-    """Judge labelled pairs of test topics with a checker, and print what came of it."""
-    from index import splits
-    from index.embedder import Embedder
+def material(args: argparse.Namespace, split: splits.Split) -> tuple[list[Labelled], dict[str, str]]:
+    """Labelled pairs of a split's topics, and of what they were made."""
+    if args.medquad is None:
+        raise UserError("where is MedQuAD? Give --medquad FILE, or set the variable MEDQUAD")
     from index.sources import load_corpus
 
-    corpus = load_corpus([str(args.medquad)], profile.cleaning)
-    split = splits.make(corpus.pairs, corpus.digest)
-    shipped = SupportChecker.load(Embedder(profile.embedder) if args.embeddings else None, model)
-    nli = getattr(args, "nli", None)
-    checker: Checker = NliChecker(nli) if nli else shipped
-    unseen = labelled(corpus.pairs, split.rows(corpus.pairs, "test"), args.n)
-    result = {"split": "test", "splits": split.hash, "corpus": corpus.digest, **report(checker, unseen)}
-    if checker is shipped:
-        result["threshold"] = shipped.model.threshold
+    corpus = load_corpus([str(args.medquad)], entry.load_for(args).cleaning)
+    made = splits.make(corpus.pairs, corpus.digest)
+    facts = {"split": split, "splits": made.hash, "corpus": corpus.digest}
+    return labelled(corpus.pairs, made.rows(corpus.pairs, split), args.n), facts
+
+
+def print_report(args: argparse.Namespace, checker: Checker) -> None:
+    """Judge labelled pairs of test topics with a checker, and print what came of it."""
+    unseen, facts = material(args, "test")
+    result = {**facts, **report(checker, unseen)}
+    if isinstance(checker, SupportChecker):
+        result["threshold"] = checker.model.threshold
     print(json.dumps(result, indent=1) if args.json else table(result))

@@ -22,17 +22,13 @@ _TITLE = re.compile(r"(.{1,150}?)\s?:\s+(?=\S)")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer to be ranked.
-
-    `rank` is the place that another system gave it, 0 where none did; `also` holds other names of its topic.
-    """
+    """An answer to be ranked; `rank` is the place that another system gave it, 0 where none did."""
 
     id: str
     title: str
     body: str
     grade: int
     rank: int = 0
-    also: str = ""
 
     @property
     def text(self) -> str:
@@ -98,25 +94,25 @@ def read_mediqa(path: Path) -> list[Question]:
     return found
 
 
-def judged_answers(medquad: Path) -> dict[str, tuple[str, str, str]]:
-    """(question, answer, other names of its topic) by answer id, withdrawn ones too: to score a ranking, not to serve.
+def judged_answers(medquad: Path) -> dict[str, tuple[str, str]]:
+    """(question, answer) by answer id, withdrawn ones too: to score a ranking, not to serve.
 
-    The judgements write the names behind the question: `What is (are) Gout ? (Also called: Podagra)`.
+    The judgements write other names behind the question, which are left out: `What is (are) Gout ? (Also called: ...)`.
     """
     csv.field_size_limit(sys.maxsize)
     reader = csv.DictReader(io.StringIO(judged._inner(medquad, ".csv").decode("utf-8", "replace"), newline=""))
     found = {}
     for row in reader:
         head, _, answer = row["Answer"].partition("Answer: ")
-        question, _, names = head.partition("URL:")[0].replace("Question:", "", 1).partition("(Also called:")
-        found[row["AnswerID"]] = (" ".join(question.split()), answer.strip(), names.strip().removesuffix(")"))
+        question = head.partition("URL:")[0].replace("Question:", "", 1).partition("(Also called:")[0]
+        found[row["AnswerID"]] = (" ".join(question.split()), answer.strip())
     return found
 
 
 def judged_questions(
     judgements: Iterable[Judged],
     asked: Mapping[int, LiveQuestion],
-    texts: Mapping[str, tuple[str, str, str]],
+    texts: Mapping[str, tuple[str, str]],
     typed: bool,
     at: int,
 ) -> list[Question]:
@@ -133,8 +129,8 @@ def judged_questions(
         for name, grades in sorted(one.grades.items()):
             if name not in texts:
                 raise UserError(f"{name} is judged, but its text is not among the judgements")
-            title, body, names = texts[name]
-            answers.append(Given(name, title, body, grades[at], also=names))
+            title, body = texts[name]
+            answers.append(Given(name, title, body, grades[at]))
         found.append(Question(str(one.question), message.original if typed else message.summary, tuple(answers)))
     if not found:
         raise UserError("no judgements over MedQuAD; they come with its whole archive")

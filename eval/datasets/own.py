@@ -1,7 +1,7 @@
 """Which passages are of a question's topic, and MedQuAD's own questions asked again in other words.
 
 The right topic: the page has the same normalised focus as the page that the question was taken from, or is that
-very page. No command of its own; `eval/bench/retrieval.py` reports with it.
+very page. No command of its own; `eval/retrieval/own_questions.py` reports with it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,6 @@ def same_topic(pair: QAPair, other: QAPair) -> bool:
     if pair.document and (pair.collection, pair.document) == (other.collection, other.document):
         return True
     return bool(pair.focus) and normalise(pair.focus) == normalise(other.focus)
-
-
-def same_concept(pair: QAPair, other: QAPair) -> bool:
-    """`same_topic`, or a shared UMLS concept: pages of several institutes on one disease under other names."""
-    return same_topic(pair, other) or bool(set(pair.cuis) & set(other.cuis))
 
 
 def own(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int = 0) -> list[Asked]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configs import files
 from configs.schema import Profile
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def withheld(profile: Profile, whole: Pipeline, splits: Splits, split: str, data
 
     index = whole.index
     # The splits' hash knows pairs by name; a corrected answer is another corpus with the same splits.
-    both = hashlib.sha256(f"{splits.hash} {index.manifest.corpus_digest}".encode()).hexdigest()
+    both = files.digest(f"{splits.hash} {index.manifest.corpus_digest}")
     folder = data / "eval" / f"index-withheld-{both[:12]}{'' if split == 'test' else f'-{split}'}"
     config = build.config_hash(profile.passages, profile.embedder, profile.index)
     digest = f"{both} without {split} topics"

@@ -8,12 +8,11 @@ What decides an answer stays the pipeline's own code; only the order of generati
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
+from configs import files
 from configs.errors import UserError
 from rag.generators.base import Generator
 from rag.generators.transformers import TransformersChat
@@ -47,12 +47,15 @@ def local(generator: Generator) -> TransformersChat:
     return generator
 
 
+def adapter_off(model: Any, off: bool) -> AbstractContextManager[Any]:
+    """A context without the adapter where `off` and where there is one."""
+    return model.disable_adapter() if off and hasattr(model, "disable_adapter") else nullcontext()
+
+
 class Batched:
     """Stands where the pipeline has its generator. Drafts go to `cache`, a JSONL file, as soon as they are made."""
 
-    def __init__(
-        self, generator: Generator, cache: Path | None = None, identity: str = "", rows: int | None = None
-    ) -> None:
+    def __init__(self, generator: Generator, cache: Path, identity: str) -> None:
         """Raises UserError as `local`, and for a repetition penalty, which `rows.py` does not know."""
         chat = local(generator)
         if chat.section.repetition_penalty != 1:
@@ -61,7 +64,6 @@ class Batched:
                 "without one; evaluate with --set generator.repetition_penalty=1"
             )
         self.chat = chat
-        self.rows = rows
         self.identity = identity
         self.cache = cache
         self.drafts: dict[str, Draft] = {}
@@ -70,18 +72,18 @@ class Batched:
         """The drafts that the last `settle` asked for."""
         self.filled = 0.0
         """Seconds spent on generation by this process."""
-        if cache and cache.exists():
-            text = cache.read_text("utf-8")
-            for line in text.splitlines():
-                try:
-                    entry = json.loads(line)
-                    key = entry.pop("key")
-                    self.drafts[key] = Draft(**entry)
-                except (ValueError, TypeError, KeyError):
-                    continue  # the line that a kill cut short
-            if text and not text.endswith("\n"):
-                with cache.open("a", encoding="utf-8") as out:
-                    out.write("\n")
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        text = cache.read_text("utf-8") if cache.exists() else ""
+        for line in text.splitlines():
+            try:
+                entry = json.loads(line)
+                key = entry.pop("key")
+                self.drafts[key] = Draft(**entry)
+            except (ValueError, TypeError, KeyError):
+                continue  # the line that a kill cut short
+        if text and not text.endswith("\n"):
+            with cache.open("a", encoding="utf-8") as out:
+                out.write("\n")
 
     def count_tokens(self, messages: Sequence[BaseMessage]) -> int:
         """As the generator counts."""
@@ -90,18 +92,17 @@ class Batched:
     def stream(
         self, messages: list[BaseMessage], adapter: bool = True, max_new_tokens: int | None = None, **given: Any
     ) -> Iterator[AIMessageChunk]:
-        """The draft if it is there; else nothing, and the prompt is noted for `fill`."""
+        """The draft if it is there; else nothing, and the prompt is noted for `settle`."""
         ids = self.chat.encode(messages, adapter)
         limit = max_new_tokens or self.chat.section.max_new_tokens
-        key = self._key(ids, adapter, limit)
+        key = files.digest_json([self.identity, adapter, limit, ids])
         self.used.add(key)
         draft = self.drafts.get(key)
         if draft is None:
             self.wanted[key] = (ids, adapter, limit)
             draft = Draft("", len(ids), 0, True)
-        yield AIMessageChunk(content=draft.text)
         yield AIMessageChunk(
-            content="",
+            content=draft.text,
             usage_metadata=UsageMetadata(
                 input_tokens=draft.prompt_tokens,
                 output_tokens=draft.new_tokens,
@@ -111,26 +112,14 @@ class Batched:
             chunk_position="last",
         )
 
-    def prompts(
-        self, prompts: Sequence[list[int]], limit: int, progress: Callable[[int, int], None] | None = None
-    ) -> list[Draft]:
-        """Drafts of at most `limit` tokens for prompts that are token ids already, the adapter on."""
-        keys = [self._key(ids, True, limit) for ids in prompts]
-        self.wanted |= {
-            key: (ids, True, limit) for key, ids in zip(keys, prompts, strict=True) if key not in self.drafts
-        }
-        self.fill(progress)
-        return [self.drafts[key] for key in keys]
-
     def settle(self, ask: Callable[[], T], progress: Callable[[int, int], None] | None = None) -> T:
         """The result of `ask` once every draft that it wants is there."""
-        self.used.clear()
-        result = ask()
-        while self.wanted:
-            self.fill(progress)
+        while True:
             self.used.clear()
             result = ask()
-        return result
+            if not self.wanted:
+                return result
+            self._fill(progress or (lambda done, total: None))
 
     @property
     def cost(self) -> float | None:
@@ -138,7 +127,7 @@ class Batched:
         seconds = [self.drafts[key].seconds for key in self.used]
         return None if None in seconds else sum(seconds)  # type: ignore[arg-type]
 
-    def fill(self, progress: Callable[[int, int], None] | None = None) -> None:
+    def _fill(self, progress: Callable[[int, int], None]) -> None:
         """Generate what was asked for, the longest prompts first; each draft is kept as soon as it ends."""
         groups: dict[tuple[bool, int], list[tuple[str, list[int]]]] = {}
         for key, (ids, adapter, limit) in self.wanted.items():
@@ -146,37 +135,28 @@ class Batched:
         total, done, last = len(self.wanted), 0, time.monotonic()
         for (adapter, limit), group in sorted(groups.items()):
             group.sort(key=lambda item: -len(item[1]))
-            for number, draft in self._generate([ids for _, ids in group], adapter=adapter, limit=limit):
+            for number, draft in self._generate([ids for _, ids in group], adapter, limit):
                 now = time.monotonic()
                 self._keep(group[number][0], replace(draft, seconds=round(now - last, 3)))
                 self.filled += now - last
                 done, last = done + 1, now
-                if progress:
-                    progress(done, total)
+                progress(done, total)
         self.wanted.clear()
 
     def _generate(self, prompts: Sequence[list[int]], adapter: bool, limit: int) -> Iterator[tuple[int, Draft]]:
         from eval.generation.rows import Rows
 
         loaded = self.chat.loaded
-        model, stops = loaded.model, loaded.stops
-        off = model.disable_adapter() if not adapter and hasattr(model, "disable_adapter") else nullcontext()
-        with off:
-            for number, made in Rows(model, stops).run(prompts, [limit] * len(prompts), self.rows):
-                ended = made[-1] in stops
+        with adapter_off(loaded.model, not adapter):
+            for number, made in Rows(loaded.model, loaded.stops).run(prompts, limit):
+                ended = made[-1] in loaded.stops
                 kept = made[:-1] if ended else made
                 text = loaded.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
                 yield number, Draft(text, len(prompts[number]), len(kept), ended)
 
-    def _key(self, ids: list[int], adapter: bool, limit: int) -> str:
-        parts = [self.identity, adapter, limit, ids]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
     def _keep(self, key: str, draft: Draft) -> None:
         self.drafts[key] = draft
-        if self.cache:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            with self.cache.open("a", encoding="utf-8") as out:
-                out.write(json.dumps({"key": key, **asdict(draft)}) + "\n")
-                out.flush()
-                os.fsync(out.fileno())
+        with self.cache.open("a", encoding="utf-8") as out:
+            out.write(json.dumps({"key": key, **asdict(draft)}) + "\n")
+            out.flush()
+            os.fsync(out.fileno())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from configs import files
 from configs.errors import UserError
 from configs.schema import Profile
 from rag.versions import GENERATION_VERSION
@@ -52,15 +52,14 @@ def generator_identity(profile: Profile, models: Path) -> str:
 
 def _content(folder: Path) -> str:
     """SHA-256 over the files from which a model, adapter or tokenizer is loaded: not its card, manifest or plots."""
-    digest = hashlib.sha256()
+    lines = []
     for path in sorted(folder.iterdir()):
         own = path.suffix in {".safetensors", ".bin", ".gguf", ".model", ".jinja", ".txt"} or (
             path.suffix == ".json" and path.name != "manifest.json"
         )
         if own and path.is_file():
-            with path.open("rb") as stream:
-                digest.update(f"{path.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
+            lines.append(f"{path.name} {files.digest_file(path)}\n")
+    return files.digest("".join(lines))
 
 
 def same_splits(adapter: str | None, splits: Splits) -> None:
@@ -85,7 +84,6 @@ def adapter_digest(folder: Path) -> str:
     """SHA-256 of an adapter's weights. Raises UserError where they are missing."""
     path = folder / "adapter_model.safetensors"
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return files.digest_file(path)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; train the adapter again (make finetune)") from None

@@ -10,21 +10,22 @@ made to pass it, and `Prediction.status` says what the reader would have seen. W
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from configs import files
 from configs.errors import UserError
-from configs.modes import MODES, Mode
+from configs.modes import Mode
 from configs.schema import Profile
-from eval.datasets.withheld import forced, withheld
+from eval.datasets.withheld import Say, forced, withheld
+from eval.generation import Regime
 from eval.generation.identity import generator_identity, same_splits
 from rag.answer import Answer, Sentence, cited
 from rag.versions import versions
@@ -35,28 +36,24 @@ if TYPE_CHECKING:
     from index.splits import Splits
     from rag.pipeline import Pipeline
 
-Regime = Literal["indexed", "withheld"]
-REGIMES: tuple[Regime, ...] = ("indexed", "withheld")
 CLOSED: tuple[Mode, ...] = ("base", "finetuned")
 """Modes that see no source: the regime is nothing to them."""
+PERPLEXITY = 30
+"""Questions whose reference's perplexity is taken."""
 REFERENCE_TOKENS = 256
 """Of a reference's tokens so many count for its perplexity."""
-Say = Callable[[str, int, int], None]
+TIMED = 10
+"""Questions a mode that are answered one at a time, as a reader would see it, for the latency."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is asked, besides the profile."""
+    """What is asked, besides the profile: questions, kind of split, seed of the draw, most tokens of an answer."""
 
     n: int = 400
     by: Literal["topic", "row"] = "topic"
     seed: int = 0
-    split_seed: int = 0
     tokens: int = 320
-    perplexity: int = 30
-    """Questions whose reference's perplexity is taken."""
-    timed: int = 10
-    """Questions a mode that are answered one at a time, as a reader would see it, for the latency."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +65,14 @@ class Prediction:
     status: Literal["answered", "abstained", "emergency"]
 
     @property
-    def text(self) -> str:
-        """The answer as its reader would have seen it; nothing where it abstains or is an emergency."""
-        return body(self.sentences)
+    def sentences(self) -> tuple[Sentence, ...]:
+        """What its reader would have seen: nothing where it abstains or stands under an emergency notice."""
+        return self.answer.sentences if self.status == "answered" else ()
 
     @property
-    def sentences(self) -> tuple[Sentence, ...]:
-        """The answer's sentences that its reader would have seen."""
-        # Under an emergency notice nothing is answered.
-        return self.answer.sentences if self.status == "answered" else ()
+    def text(self) -> str:
+        """The sentences that its reader would have seen, with citation marks and without a notice."""
+        return "".join(one.before + cited(one) for one in self.sentences).strip()
 
     @property
     def declined(self) -> bool:
@@ -85,14 +81,8 @@ class Prediction:
 
     @property
     def forced(self) -> str:
-        """The answer whatever retrieval's confidence; the model's own abstention is nothing too."""
-        return "" if self.declined else body(self.answer.sentences)
-
-
-def body(sentences: Sequence[Sentence]) -> str:
-    """Sentences as text with their citation marks, without a notice."""
-    text = "".join(one.before + cited(one) for one in sentences)
-    return text.strip()
+        """The text whatever retrieval's confidence; the model's own abstention is nothing too."""
+        return "" if self.declined else replace(self, status="answered").text
 
 
 def chosen(pairs: Sequence[QAPair], splits: Splits, split: str, n: int, seed: int) -> list[int]:
@@ -100,13 +90,14 @@ def chosen(pairs: Sequence[QAPair], splits: Splits, split: str, n: int, seed: in
     rows = splits.rows(pairs, split)  # type: ignore[arg-type]
     # The word is part of the seed: figures that were published with it can be had again.
     random.Random(f"adapter {seed} {split}").shuffle(rows)
-    seen: dict[int, int] = {}
-    order = []
-    for row in rows:
+    seen: Counter[int] = Counter()
+
+    def turn(row: int) -> int:
         topic = splits.topic_of[pairs[row].id]
-        seen[topic] = seen.get(topic, 0) + 1
-        order.append((seen[topic], row))
-    return [row for _, row in sorted(order, key=lambda item: item[0])[:n]]
+        seen[topic] += 1
+        return seen[topic]
+
+    return sorted(rows, key=turn)[:n]
 
 
 class Run:
@@ -127,7 +118,7 @@ class Run:
         self.pipeline = Pipeline.open(forced(profile), data / "index", data / "models")
         index = self.pipeline.index
         self.corpus = index.manifest.corpus_digest
-        self.splits = make(index.pairs, self.corpus, setup.split_seed, setup.by)
+        self.splits = make(index.pairs, self.corpus, by=setup.by)
         rows = chosen(index.pairs, self.splits, "test", setup.n, setup.seed)
         if not rows:
             raise UserError("the test split has no questions; index a larger corpus")
@@ -135,8 +126,7 @@ class Run:
         self.topics = [self.splits.topic_of[pair.id] for pair in self.pairs]
 
     @cached_property
-    def generator_identity(self) -> str:
-        """`generator_identity` of the profile."""
+    def _identity(self) -> str:
         return generator_identity(self.profile, self.data / "models")
 
     @cached_property
@@ -144,22 +134,14 @@ class Run:
         """SHA-256 of everything that decides the answers: questions, corpus, index, model, settings, program."""
         settings = self.profile.model_dump(mode="json", exclude={"app", "generator", "name", "description"})
         parts = [
-            settings,
-            self.generator_identity,
-            versions(),
-            self.corpus,
-            self.splits.hash,
-            self.pipeline.index.manifest.config_hash,
-            [pair.id for pair in self.pairs],
-            self.setup.tokens,
-        ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+            settings, self._identity, versions(), self.corpus, self.splits.hash,
+            self.pipeline.index.manifest.config_hash, [pair.id for pair in self.pairs], self.setup.tokens,
+        ]  # fmt: skip
+        return files.digest_json(parts)
 
-    def available(self, modes: Sequence[str]) -> None:
-        """Raise UserError for a mode that there is not, or whose adapter is missing or was trained on other splits."""
+    def available(self, modes: Sequence[Mode]) -> None:
+        """Raise UserError for a mode whose adapter is missing or was trained on other splits."""
         for mode in modes:
-            if mode not in MODES:
-                raise UserError(f"--modes: unknown {mode!r}; there are: {', '.join(MODES)}")
             if mode not in self.pipeline.modes:
                 raise UserError(
                     f"mode {mode!r} needs an adapter; train one (make finetune), name one "
@@ -170,48 +152,38 @@ class Run:
 
     def answers(self, mode: Mode, regime: Regime) -> list[Prediction]:
         """One prediction a question, in the questions' order; read from disk where they are there."""
-        path = self._place(f"{mode}-{'none' if mode in CLOSED else regime}.jsonl")
-        if not path.exists():
-            made, seconds = self._made(mode, regime)
-            _write(path, "".join(answer.model_dump_json() + "\n" for answer in made))
-            self._spend(path.stem, seconds)
-        lines = path.read_text("utf-8").removesuffix("\n").split("\n")  # a text may hold other line ends
-        found = [Answer.model_validate_json(line) for line in lines]
-        if len(found) != len(self.pairs):
-            raise UserError(f"{path}: {len(found)} answers to {len(self.pairs)} questions; delete the file")
-        return [self._seen(pair, answer, mode) for pair, answer in zip(self.pairs, found, strict=True)]
+        name = f"{mode}-{'none' if mode in CLOSED else regime}.jsonl"
+        made = self._kept(name, lambda: "".join(one.model_dump_json() + "\n" for one in self._made(mode, regime)))
+        lines = made.removesuffix("\n").split("\n")  # a text may hold other line ends
+        if len(lines) != len(self.pairs):
+            place = self._place(name)
+            raise UserError(f"{place}: {len(lines)} answers to {len(self.pairs)} questions; delete the file")
+        found = []
+        for pair, answer in zip(self.pairs, map(Answer.model_validate_json, lines), strict=True):
+            unsure = mode not in CLOSED and answer.confidence < self.profile.retriever.abstain_below
+            status = "abstained" if answer.status == "answered" and unsure else answer.status
+            found.append(Prediction(pair.id, answer, status))
+        return found
 
     def perplexity(self, mode: Mode, regime: Regime) -> list[tuple[float, int]]:
         """Summed negative log-likelihood and tokens of the first references, given the mode's own prompt."""
         if mode == "extractive":
             return []
-        path = self._place(f"{mode}-{'none' if mode in CLOSED else regime}-perplexity-{self.setup.perplexity}.json")
-        if not path.exists():
-            begun = time.monotonic()
-            _write(path, json.dumps(self._likelihoods(mode, regime)))
-            self._spend(path.stem, time.monotonic() - begun)
-        return [(float(loss), int(count)) for loss, count in json.loads(path.read_text("utf-8"))]
+        name = f"{mode}-{'none' if mode in CLOSED else regime}-perplexity-{PERPLEXITY}.json"
+        made = self._kept(name, lambda: json.dumps(self._likelihoods(mode, regime)))
+        return [(float(loss), int(count)) for loss, count in json.loads(made)]
 
     def latency(self, mode: Mode) -> list[dict[str, float]]:
         """Timings of the first questions answered one at a time, whole corpus indexed; one warm-up before."""
-        path = self._place(f"{mode}-latency-{self.setup.timed}.json")
-        if not path.exists():
-            pipeline = self._live("indexed")
-            found = []
-            begun = time.monotonic()
-            pipeline.invoke(self.pairs[-1].question, mode=mode)
-            for done, pair in enumerate(self.pairs[: self.setup.timed]):
-                self.say(f"timing {mode}", done, self.setup.timed)
-                found.append(pipeline.invoke(pair.question, mode=mode).timings.model_dump())
-            _write(path, json.dumps(found))
-            self._spend(path.stem, time.monotonic() - begun)
-        found_rows: list[dict[str, float]] = json.loads(path.read_text("utf-8"))
-        return found_rows
 
-    def _seen(self, pair: QAPair, answer: Answer, mode: Mode) -> Prediction:
-        confident = mode in CLOSED or answer.confidence >= self.profile.retriever.abstain_below
-        status = "abstained" if answer.status == "answered" and not confident else answer.status
-        return Prediction(pair.id, answer, status)
+        def timings() -> Iterator[dict[str, float]]:
+            pipeline = self._over("indexed", batched=False)
+            pipeline.invoke(self.pairs[-1].question, mode=mode)
+            for done, pair in enumerate(self.pairs[:TIMED]):
+                self.say(f"timing {mode}", done, TIMED)
+                yield pipeline.invoke(pair.question, mode=mode).timings.model_dump()
+
+        return list(json.loads(self._kept(f"{mode}-latency-{TIMED}.json", lambda: json.dumps(list(timings())))))
 
     def spent(self) -> dict[str, float]:
         """Seconds that each step took, whichever run made its drafts; a step with drafts of unknown time is missing."""
@@ -219,30 +191,31 @@ class Run:
         found: dict[str, float] = json.loads(path.read_text("utf-8")) if path.exists() else {}
         return found
 
-    def _spend(self, step: str, seconds: float | None) -> None:
-        if seconds is not None:
-            _write(self._place("spent.json"), json.dumps(self.spent() | {step: round(seconds, 1)}, indent=1))
-
     def _place(self, name: str) -> Path:
         return self.data / "eval" / "predictions" / self.hash[:16] / name
 
-    def _made(self, mode: Mode, regime: Regime) -> tuple[list[Answer], float | None]:
-        """The answers, and the seconds that they and their drafts took, None where a draft's time is not known."""
-        begun = time.monotonic()
-        pipeline = self._batched(regime)
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
+        """What is kept under that name; made where it is not there yet, and its time noted."""
+        path = self._place(name)
+        if not path.exists():
+            begun, drafts = time.monotonic(), self._drafts
+            before = drafts.filled
+            drafts.used.clear()
+            _write(path, make())
+            if drafts.cost is not None:
+                seconds = time.monotonic() - begun - (drafts.filled - before) + drafts.cost
+                spent = self.spent() | {path.stem: round(seconds, 1)}
+                _write(self._place("spent.json"), json.dumps(spent, indent=1))
+        return path.read_text("utf-8")
+
+    def _made(self, mode: Mode, regime: Regime) -> list[Answer]:
+        pipeline = self._over(regime, batched=True)
+        limit: dict[str, Any] = {} if mode == "extractive" else {"max_new_tokens": self.setup.tokens}
         label = mode if mode in CLOSED else f"{mode}, {regime}"
-        limit = self.setup.tokens
-        if mode == "extractive":
-            quoted = [pipeline.invoke(pair.question, mode=mode) for pair in self.pairs]
-            return quoted, time.monotonic() - begun
-        generator: Batched = pipeline.generator  # type: ignore[assignment]
-        before = generator.filled
-        made = generator.settle(
-            lambda: [pipeline.invoke(pair.question, mode=mode, max_new_tokens=limit) for pair in self.pairs],
+        return self._drafts.settle(
+            lambda: [pipeline.invoke(pair.question, mode=mode, **limit) for pair in self.pairs],
             lambda done, total: self.say(label, done, total),
         )
-        besides = time.monotonic() - begun - (generator.filled - before)
-        return made, None if generator.cost is None else besides + generator.cost
 
     @cached_property
     def _drafts(self) -> Batched:
@@ -250,21 +223,13 @@ class Run:
         from rag.generators.transformers import TransformersChat
 
         chat = TransformersChat.load(self.profile.generator, self.data / "models")
-        return Batched(chat, self.data / "eval" / "drafts.jsonl", self.generator_identity)
+        return Batched(chat, self.data / "eval" / "drafts.jsonl", self._identity)
 
-    def _batched(self, regime: Regime) -> Pipeline:
-        pipeline = self._pipeline(regime)
-        pipeline.use(self._drafts)
+    def _over(self, regime: Regime, batched: bool) -> Pipeline:
+        """The pipeline with the generator in batches, or with the one that people get."""
+        pipeline = self.pipeline if regime == "indexed" else self._withheld
+        pipeline.use(self._drafts if batched else self._drafts.chat)
         return pipeline
-
-    def _live(self, regime: Regime) -> Pipeline:
-        """The pipeline with the generator that people get, not the batched one."""
-        pipeline = self._pipeline(regime)
-        pipeline.use(self._drafts.chat)
-        return pipeline
-
-    def _pipeline(self, regime: Regime) -> Pipeline:
-        return self.pipeline if regime == "indexed" else self._withheld
 
     @cached_property
     def _withheld(self) -> Pipeline:
@@ -275,45 +240,31 @@ class Run:
         import torch
         from torch.nn.functional import cross_entropy
 
+        from eval.generation.batched import adapter_off
         from rag import prompt
         from rag.generators.packed import exact
-        from rag.prompt import closed_book
 
         tuned = mode.startswith("finetuned")
-        pipeline = self._live(regime)
-        chat = self._drafts.chat
-        loaded = chat.loaded
+        pipeline = self._over(regime, batched=False)
+        chat, model = self._drafts.chat, self._drafts.chat.loaded.model
         found: list[tuple[float, int]] = []
-        for done, pair in enumerate(self.pairs[: self.setup.perplexity]):
-            self.say(f"perplexity {mode}", done, self.setup.perplexity)
+        for done, pair in enumerate(self.pairs[:PERPLEXITY]):
+            self.say(f"perplexity {mode}", done, PERPLEXITY)
             if mode in CLOSED:
-                messages = closed_book(pair.question)
+                messages = prompt.closed_book(pair.question)
             else:
                 hits = pipeline.retriever.retrieve(pair.question).hits
                 messages = prompt.build(pair.question, hits, chat.count_tokens, self.profile.prompt).messages
             ids = chat.encode(messages, tuned)
-            reference = loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
-            given = torch.tensor([ids + reference], device=loaded.model.device)
-            with torch.inference_mode(), adapter_off(loaded.model, not tuned), exact():
-                logits = loaded.model(given, logits_to_keep=len(reference) + 1).logits[0, :-1].float()
-            loss = cross_entropy(logits, torch.tensor(reference, device=logits.device), reduction="sum")
+            reference = chat.loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
+            given = torch.tensor([ids + reference], device=model.device)
+            with torch.inference_mode(), adapter_off(model, not tuned), exact():
+                logits = model(given, logits_to_keep=len(reference) + 1).logits[0, :-1].float()
+            loss = cross_entropy(logits, given[0, len(ids) :], reduction="sum")
             found.append((float(loss), len(reference)))
         return found
 
 
-def adapter_off(model: Any, off: bool) -> Any:
-    """A context without the adapter where `off` and where there is one."""
-    from contextlib import nullcontext
-
-    return model.disable_adapter() if off and hasattr(model, "disable_adapter") else nullcontext()
-
-
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        aside.write_text(text, "utf-8")
-        os.replace(aside, path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror}; what was generated before is kept") from None
+    with files.said(path, then="; what was generated before is kept"):
+        files.write(path, text)

@@ -10,7 +10,7 @@ stand in none of the sources cited for them. `python -m eval citations` says how
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,11 @@ class Claim:
     text: str
     citations: tuple[int, ...] = ()
 
+    @property
+    def cited(self) -> tuple[int, ...]:
+        """The citations, each once."""
+        return tuple(dict.fromkeys(self.citations))
+
 
 @dataclass(frozen=True)
 class Cited:
@@ -35,12 +40,18 @@ class Cited:
     claims: tuple[Claim, ...]
     sources: Mapping[int, str]
 
+    @property
+    def spoken(self) -> list[Claim]:
+        """The sentences that have words."""
+        return [claim for claim in self.claims if re.search(r"\w", claim.text)]
+
 
 @dataclass(frozen=True, slots=True)
-class SentenceJudgement:
-    """`supported`: recall 1. `good`: for each distinct citation, in order, whether it counts for precision.
+class Judgement:
+    """What the checker says of a sentence. `supported`: recall 1.
 
-    `invented`: the sentence's numbers, as written, that none of its cited sources holds.
+    `good`: for each distinct citation, in order, whether it counts for precision. `invented`: the sentence's numbers,
+    as written, that none of its cited sources holds.
     """
 
     supported: bool
@@ -48,101 +59,44 @@ class SentenceJudgement:
     invented: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerJudgement:
-    """What the checker says of one answer, sentence by sentence, and its sums."""
-
-    judged: tuple[SentenceJudgement, ...]
-
-    @property
-    def sentences(self) -> int:
-        return len(self.judged)
-
-    @property
-    def supported(self) -> int:
-        return sum(item.supported for item in self.judged)
-
-    @property
-    def unsupported(self) -> int:
-        return self.sentences - self.supported
-
-    @property
-    def citations(self) -> int:
-        return sum(len(item.good) for item in self.judged)
-
-    @property
-    def good_citations(self) -> int:
-        return sum(sum(item.good) for item in self.judged)
-
-    @property
-    def invented(self) -> tuple[str, ...]:
-        return tuple(number for item in self.judged for number in item.invented)
-
-    @property
-    def recall(self) -> float | None:
-        """Supported sentences among all, 0..1; None for an answer with no sentence."""
-        return self.supported / self.sentences if self.judged else None
-
-    @property
-    def precision(self) -> float | None:
-        """Good citations among all, 0..1; None for an answer that cites nothing."""
-        return self.good_citations / self.citations if self.citations else None
-
-
-def judge(answers: Sequence[Cited], checker: Checker) -> list[AnswerJudgement]:
-    """A judgement for each answer, in order; every pair of all answers goes to the checker once, in one batch.
+def judge(answers: Sequence[Cited], checker: Checker) -> list[list[Judgement]]:
+    """Each answer's sentences judged, in order; every pair of all answers goes to the checker once, in one batch.
 
     A sentence without words is left out. One without citation, or with a number that no source has, is not
     supported; a citation given twice counts once.
     """
-    wanted: dict[tuple[str, str], bool] = {}
-    for answer in answers:
-        for claim in _spoken(answer.claims):
-            for numbered in _needed(_numbers_of(claim), answer.sources):
-                wanted[_joined(numbered, answer.sources), claim.text] = False
-    pairs = list(wanted)
-    wanted = dict(zip(pairs, checker.supports_all(pairs), strict=True))
-
-    def holds(numbered: Sequence[int], claim: Claim, sources: Mapping[int, str]) -> bool:
-        return wanted[_joined(numbered, sources), claim.text]
-
-    def sentence(claim: Claim, sources: Mapping[int, str]) -> SentenceJudgement:
-        cited = _numbers_of(claim)
-        fair = bool(_needed(cited, sources)) and holds(cited, claim, sources)
-        good = [
-            fair
-            and (
-                len(cited) == 1
-                or holds((n,), claim, sources)
-                or not holds([other for other in cited if other != n], claim, sources)
-            )
-            for n in cited
-        ]
-        held = [text for n in cited if (text := sources.get(n)) is not None]
-        return SentenceJudgement(fair, tuple(good), tuple(invented(claim.text, held)))
-
-    return [
-        AnswerJudgement(tuple(sentence(claim, answer.sources) for claim in _spoken(answer.claims)))
-        for answer in answers
-    ]
+    pairs = list(
+        dict.fromkeys(
+            (_joined(numbers, answer.sources), claim.text)
+            for answer in answers
+            for claim in answer.spoken
+            for numbers in _checked(claim.cited, answer.sources)
+        )
+    )
+    held = dict(zip(pairs, checker.supports_all(pairs), strict=True))
+    return [[_judged(claim, answer.sources, held) for claim in answer.spoken] for answer in answers]
 
 
-def _spoken(claims: Iterable[Claim]) -> list[Claim]:
-    return [claim for claim in claims if re.search(r"\w", claim.text)]
+def _judged(claim: Claim, sources: Mapping[int, str], held: Mapping[tuple[str, str], bool]) -> Judgement:
+    cited = claim.cited
+
+    def holds(numbers: Sequence[int]) -> bool:
+        return held[_joined(numbers, sources), claim.text]
+
+    fair = bool(_checked(cited, sources)) and holds(cited)
+    good = tuple(fair and (holds([n]) or not holds([other for other in cited if other != n])) for n in cited)
+    texts = [sources[n] for n in cited if n in sources]
+    return Judgement(fair, good, tuple(invented(claim.text, texts)))
 
 
-def _numbers_of(claim: Claim) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(claim.citations))
-
-
-def _needed(cited: tuple[int, ...], sources: Mapping[int, str]) -> list[tuple[int, ...]]:
+def _checked(cited: tuple[int, ...], sources: Mapping[int, str]) -> list[tuple[int, ...]]:
     """The sets of sources that a sentence is checked against: all, each alone, and all but each."""
     if not cited or any(n not in sources for n in cited):
         return []
     alone = [(n,) for n in cited]
     rest = [tuple(other for other in cited if other != n) for n in cited] if len(cited) > 1 else []
-    return list(dict.fromkeys([cited, *alone, *rest]))
+    return [cited, *alone, *rest]
 
 
-def _joined(numbered: Sequence[int], sources: Mapping[int, str]) -> str:
-    return "\n\n".join(sources[n] for n in numbered)
+def _joined(numbers: Sequence[int], sources: Mapping[int, str]) -> str:
+    return "\n\n".join(sources[n] for n in numbers)

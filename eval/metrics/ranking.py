@@ -1,4 +1,4 @@
-"""How good a ranking is, with intervals: MAP, MRR, P@1, nDCG@10, the grade on top and success among the first.
+"""How good a ranking is: MAP, MRR, P@1, nDCG@10, the grade on top and success among the first.
 
 No command of its own; `eval/retrieval/` reports with it. Grades are 1 to 4; from 3 on an answer is correct.
 A question with no correct answer counts as 0 in every share, as in the published figures of MEDIQA-2019.
@@ -6,21 +6,17 @@ A question with no correct answer counts as 0 in every share, as in the publishe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from eval.datasets.judged import CORRECT
-from eval.metrics.bootstrap import Topics
 
 MEASURES = ("map", "mrr", "p@1", "ndcg@10", "grade@1", "success@3", "success@5")
-ROUNDS = 2000
-"""Resamples of a bootstrap interval."""
+RESAMPLES = 2000
+"""Of the bootstrap interval of a measure (`bootstrap.py`)."""
 DEPTH = 10
 """Answers that nDCG looks at."""
-
-Figure = dict[str, float]
-"""`value` with the ends of its 95% interval, `low` and `high`."""
 
 
 def order(scores: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -56,39 +52,3 @@ def measures(grades: Sequence[int]) -> dict[str, float]:
 def _discounted(gains: np.ndarray) -> float:
     top = gains[:DEPTH]
     return float((top / np.log2(np.arange(2, len(top) + 2))).sum())
-
-
-def figure(values: Sequence[float] | np.ndarray, seed: int = 0) -> Figure:
-    """The mean over questions with its 95% percentile bootstrap interval by question (Efron and Tibshirani, 1993).
-
-    Raises ValueError for no values.
-    """
-    data = np.asarray(values, dtype=np.float64)
-    if not len(data):
-        raise ValueError("no values to take a mean of")
-    counts = np.random.default_rng(seed).multinomial(len(data), np.full(len(data), 1 / len(data)), size=ROUNDS)
-    low, high = np.percentile(counts @ data / len(data), [2.5, 97.5])
-    return {"value": round(float(data.mean()), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
-
-
-def figures(
-    rows: Sequence[Mapping[str, float]], seed: int = 0, topics: Sequence[int] | None = None
-) -> dict[str, Figure]:
-    """`figure` of every measure, from one mapping a question.
-
-    With each question's topic, intervals are by topic (`Topics`): questions on one topic are found or missed
-    together, so drawing single ones would make the intervals too narrow.
-    """
-    if topics is None:
-        return {name: figure([row[name] for row in rows], seed) for name in rows[0]}
-    drawn = Topics(topics, ROUNDS, seed)
-    # No value is NaN here, so no end of an interval is None.
-    return {name: drawn.mean([row[name] for row in rows]).as_dict() for name in rows[0]}  # type: ignore[misc]
-
-
-def difference(
-    one: Sequence[Mapping[str, float]], other: Sequence[Mapping[str, float]], measure: str, seed: int = 0
-) -> dict[str, float | bool]:
-    """`one` minus `other` on the same questions, as `figure`; `shown` is false where the interval holds 0."""
-    found = figure([a[measure] - b[measure] for a, b in zip(one, other, strict=True)], seed)
-    return {**found, "shown": not found["low"] <= 0 <= found["high"]}

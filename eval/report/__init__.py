@@ -21,10 +21,10 @@ def write(results: dict[str, Any], folder: Path) -> None:
     """
     if results.get("schema") != SCHEMA:
         raise UserError(f"results of schema {results.get('schema')!r}, not {SCHEMA}; run `make eval` again")
-    from eval.report import html, markdown
+    from eval.report import render
 
     data = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    texts = dict(zip(FILES, (html.render(results), markdown.render(results), data), strict=True))
+    texts = dict(zip(FILES, (render.html(results), render.markdown(results), data), strict=True))
     aside = {name: folder / f".{name}-{os.getpid()}" for name in FILES}
     try:
         folder.mkdir(parents=True, exist_ok=True)

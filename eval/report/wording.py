@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eval.report.figures import difference, interval, number, row_of, sees_sources
+from eval.report.figures import difference, interval, number, row_of, sees_sources, turned
 
 NOT_ADVICE = (
     "Information, not medical advice. Text that a system wrote is shown to demonstrate that system's output; it may be "
@@ -22,35 +22,44 @@ SCORED = (
 )
 
 
+def made(results: dict[str, Any]) -> str:
+    """When and from what the report was made, in a few words."""
+    return f"medcite evaluation, {results['created'][:10]}, commit {str(results.get('commit') or 'unknown')[:12]}"
+
+
 def sentence(text: str) -> str:
     """A note as a sentence of its own: a capital first, one full stop last."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
-def effect(found: dict[str, Any] | None, what: str, metric: str = "ROUGE-L", places: int = 3) -> str:
-    """`retrieval raised ROUGE-L by .300 (95% interval .270 to .330)`, or that no difference is shown."""
-    if found is None:
-        return f"{what} was not measured"
-    if not found["shown"]:
-        signed = f"{number(found['value'], places, True)}, 95% interval {interval(found, places, True)}"
-        return f"no difference shown for {what} in {metric} ({signed})"
-    if found["value"] < 0:
-        turned = {"low": -found["high"], "high": -found["low"]}
-        return f"{what} lowered {metric} by {number(-found['value'], places)} (95% interval {interval(turned, places)})"
-    return f"{what} raised {metric} by {number(found['value'], places)} (95% interval {interval(found, places)})"
+def about(found: dict[str, Any], *keys: str) -> str:
+    """What a table of retrieval says of its rows and intervals; results that were made earlier may not say it."""
+    said = [sentence(str(found[key])) for key in keys if found.get(key)]
+    if found.get("intervals_by"):
+        said.append(f"95% intervals by {found['intervals_by']}.")
+    return " ".join(said)
 
 
 def lead(results: dict[str, Any]) -> str:
     """The report in a sentence: what retrieval and fine-tuning each changed in ROUGE-L."""
 
-    def between(a: str, b: str, regime: str = "indexed") -> dict[str, Any] | None:
-        return difference(results, a, b, "rougeL", regime)
+    def effect(what: str, a: str, b: str, regime: str = "indexed") -> str:
+        found = difference(results, a, b, "rougeL", regime)
+        if found is None:
+            return f"{what} was not measured"
+        if not found["shown"]:
+            return f"no difference shown for {what} in ROUGE-L ({_signed(found)})"
+        size = turned(found) if found["value"] < 0 else found
+        return (
+            f"{what} {'lowered' if found['value'] < 0 else 'raised'} ROUGE-L by {number(size['value'])} "
+            f"(95% interval {interval(size)})"
+        )
 
     parts = [
-        f"With the source indexed, {effect(between('finetuned+rag', 'finetuned'), 'retrieval')}",
-        effect(between("finetuned+rag", "base+rag"), "fine-tuning with sources"),
-        effect(between("finetuned", "base"), "fine-tuning without sources"),
-        f"with the source withheld, {effect(between('finetuned+rag', 'finetuned', 'withheld'), 'retrieval')}"
+        f"With the source indexed, {effect('retrieval', 'finetuned+rag', 'finetuned')}",
+        effect("fine-tuning with sources", "finetuned+rag", "base+rag"),
+        effect("fine-tuning without sources", "finetuned", "base"),
+        f"with the source withheld, {effect('retrieval', 'finetuned+rag', 'finetuned', 'withheld')}"
         f"{_declined(results, 'finetuned+rag', 'withheld')}",
     ]
     return "; ".join(parts) + "."
@@ -64,18 +73,17 @@ def _declined(results: dict[str, Any], mode: str, regime: str) -> str:
     return f", where {mode} abstained on {share['value']:.0%} of the questions and an abstention scores 0"
 
 
+def _signed(found: dict[str, Any]) -> str:
+    return f"{number(found['value'], signed=True)}, 95% interval {interval(found, signed=True)}"
+
+
 def against_quoting(results: dict[str, Any]) -> str:
     """How `finetuned+rag` stands to quoting the best passages without a generator."""
     parts = []
     for regime in ("indexed", "withheld"):
-        found = difference(results, "finetuned+rag", "extractive", "rougeL", regime)
-        if found is None:
-            continue
-        size = f"{number(found['value'], signed=True)}, 95% interval {interval(found, signed=True)}"
-        if not found["shown"]:
-            parts.append(f"no difference shown with the source {regime} ({size})")
-        else:
-            parts.append(f"{'higher' if found['value'] > 0 else 'lower'} with the source {regime} ({size})")
+        if found := difference(results, "finetuned+rag", "extractive", "rougeL", regime):
+            way = "no difference shown" if not found["shown"] else "higher" if found["value"] > 0 else "lower"
+            parts.append(f"{way} with the source {regime} ({_signed(found)})")
     if not parts:
         return "finetuned+rag was not compared with extractive."
     return f"ROUGE-L of finetuned+rag against extractive, which quotes the best passages: {'; '.join(parts)}."
@@ -125,3 +133,10 @@ def abstentions(results: dict[str, Any]) -> str:
             said.setdefault(row["mode"], []).append(share)
     parts = [f"{mode} abstained on {' and '.join(shares)}" for mode, shares in said.items()]
     return f"{'; '.join(parts)}." if parts else ""
+
+
+def likelihoods(results: dict[str, Any]) -> str:
+    """Of how many tokens of how many references the perplexities are."""
+    found = [(row.get("figures") or {}).get("perplexity") or {} for row in results.get("table") or []]
+    said = {f"the first {one['of_tokens']} tokens of {one['n']:,} references" for one in found if "of_tokens" in one}
+    return f" Perplexity is of {' or '.join(sorted(said))}, given the mode's own prompt." if said else ""

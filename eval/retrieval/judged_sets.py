@@ -7,53 +7,45 @@
 mediqa   MEDIQA-2019 task 3: the given answers of each question, ranked again; any file of that format with --file.
 liveqa   the LiveQA-Med judgements over MedQuAD, condensed to the judged answers of each question. The texts of the
          answers that MedQuAD withdrew are read from the judgements: to score a ranking, never to serve an answer.
-medquad  MedQuAD's questions of the test topics over the whole index, as written and reworded (`eval/datasets/own.py`).
+medquad  MedQuAD's questions of the test topics over the whole index, as written and reworded (`own_questions.py`).
 
-"dense" is the score of the retriever without BM25 and names, unchanged; of the rows over judged answers it is the
-nearest to what the chat uses. The re-ranker weighs more of what an answer shows (`systems.py`); it is for this
-evaluation only, no retriever uses it. Its features and weights were chosen on MEDIQA's Alexa questions alone. On those
-the weights are cross-validated, each fifth of the file scored by weights fitted on the rest; the choice of the features
-is not.
-
-Intervals over judged answers are by question, those of MedQuAD's own questions by topic.
+"dense" is the score of the retriever without BM25 and names, unchanged: the nearest to what the chat uses, and so what
+the other systems are compared with. Intervals over judged answers are by question, those of MedQuAD's own questions by
+topic.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from configs import entry
 from configs.errors import UserError
+from configs.files import write_json
+from eval.datasets import given, judged
+from eval.metrics.bootstrap import ClusterBootstrap
+from eval.metrics.ranking import RESAMPLES, measures, order
 from eval.report.wording import sentence
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from configs.schema import Profile
-    from eval.datasets.given import Question
-    from eval.retrieval.systems import Answers, Encode
     from index.embedder import EmbedderLike
 
 SETS = ("mediqa", "liveqa", "medquad")
 COUNT = 400
-RERANKER = "re-ranker (evaluation only)"
-"""The row of `systems.py`, which is not the retriever that `rag/retrieval/hybrid.py` calls hybrid."""
+BASE = "dense"
+"""The system that every other one is compared with."""
 COMPARED = ("map", "p@1", "ndcg@10")
-"""Measures by which the re-ranker is held against each other system, question by question."""
+"""Measures by which they are compared, question by question."""
 NAMES = {
-    "liveqa": "LiveQA-Med (MEDIQA task 3)",
-    "alexa": "Alexa (MEDIQA task 3)",
-    "validation": "Validation (MEDIQA task 3)",
+    judged.MEDIQA["liveqa"]: "LiveQA-Med (MEDIQA task 3)",
+    judged.MEDIQA["alexa"]: "Alexa (MEDIQA task 3)",
+    judged.MEDIQA["validation"]: "Validation (MEDIQA task 3)",
 }
-TUNED_ON = "alexa"
-WEIGHTS = {"title": 1.91, "passage": 7.86, "passages": 3.68, "lexical": 0.13, "asked": 1.76, "held": 1.09}
-"""What `eval.retrieval.systems.fit` gives on all Alexa questions with the embedder all-MiniLM-L6-v2."""
-FITTED = f"{RERANKER}: weights and features chosen on {NAMES[TUNED_ON]}, on nothing of this set"
-CROSS_VALIDATED = f"{RERANKER}: features chosen on this very set; weights cross-validated, a fifth at a time"
 DEPLOYED = (
     "no row is the retriever as deployed, which ranks a whole index: the nearest is dense, its score without BM25 and "
     "the topics' names"
@@ -70,118 +62,75 @@ def tables(
     count: int = COUNT,
     medquad: Path | None = None,
     cache: Path | None = None,
-    seed: int = 0,
     absent: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """All that was asked for, as {"sets": [...], "own": {...}}; figures are `eval.metrics.ranking.figure`s.
+    """All that was asked for, as {"sets": [...], "own": {...}}; figures are `eval.metrics.bootstrap.Figure.as_dict`s.
 
     `absent` is told of a judged set that is not there, whose tables are then left out; without it that is an error.
     `data` holds mediqa2019/, liveqa-med/ and, unless `medquad` names it, medquad.zip. `files` take the place of
-    MEDIQA's own. `cache` is the folder of vectors (`index/cache.py`). Raises UserError for an unknown set, a file
-    that is missing, is no XML, or holds no judged question, and for an index that is not there.
+    MEDIQA's own. `cache` is the folder of vectors (`index/cache.py`). Raises UserError for a file that is missing,
+    is no XML, or holds no judged question, and for an index that is not there.
     """
-    from eval.datasets.judged import Absent
     from eval.retrieval.own_questions import own
     from index.embedder import Embedder
 
-    for name in sets:
-        if name not in SETS:
-            raise UserError(f"{name!r} is not a set of judged questions; there are {', '.join(SETS)}")
     embedder = Embedder(profile.embedder)
     result: dict[str, Any] = {"sets": []}
-    judged_sets: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "mediqa": lambda: mediqa(profile, embedder, data / "mediqa2019", files, cache),
-        "liveqa": lambda: liveqa(profile, embedder, medquad or data / "medquad.zip", data / "liveqa-med", cache),
+    judged_sets = {
+        "mediqa": mediqa(profile, embedder, data / "mediqa2019", files, cache),
+        "liveqa": liveqa(profile, embedder, medquad or data / "medquad.zip", data / "liveqa-med", cache),
     }
-    for name, measure in judged_sets.items():
-        if name not in sets:
-            continue
+    for name in (name for name in judged_sets if name in sets):
         try:
-            result["sets"] += measure()
-        except Absent as error:
+            result["sets"] += judged_sets[name]
+        except judged.Absent as error:
             if absent is None:
                 raise
             absent(f"{error}; retrieval is not measured on {name}")
     if "medquad" in sets:
-        result["own"] = own(profile, embedder, index_folder, count, seed)
+        result["own"] = own(profile, embedder, index_folder, count)
     return result
 
 
 def mediqa(
     profile: Profile, embedder: EmbedderLike, folder: Path, files: Sequence[Path] = (), cache: Path | None = None
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """The table of each file, or of MEDIQA's two training sets and validation set in `folder`."""
-    from eval.datasets.given import read_mediqa
-    from eval.datasets.judged import MEDIQA
+    from eval.retrieval.systems import Answers
 
     # All files are read before anything is embedded: a mistake shows at once.
-    names = {MEDIQA[key]: name for key, name in NAMES.items()}
-    chosen = list(files) or [folder / file for file in names]
-    read = [(path.name, read_mediqa(path)) for path in chosen]
-    found: list[dict[str, Any]] = []
+    read = [(path.name, given.read_mediqa(path)) for path in list(files) or [folder / file for file in NAMES]]
     for file, questions in read:
-        name, fitted_here = names.get(file, file), file == MEDIQA[TUNED_ON]
-        answers, encode = _prepare(name, questions, profile, embedder, cache)
-        systems = {
-            "CHiQA rank": answers.ranks,
-            "BM25": answers.bm25,
-            "BM25, one question's answers": answers.bm25_within,
-            "MiniLM, best window": answers.plain(encode),
-            "dense": answers.dense(encode),
-            RERANKER: _reranked(answers, encode, cross_validated=fitted_here),
-        }
-        found.append(
-            {
-                "name": name,
-                "policy": "one grade an answer; every given answer is ranked",
-                "tuned": CROSS_VALIDATED if fitted_here else FITTED,
-                **table(questions, systems),
-            }
-        )
-    return found
+        name = NAMES.get(file, file)
+        answers = Answers(name, questions, profile, embedder, cache)
+        policy = "one grade an answer; every given answer is ranked"
+        systems = {"CHiQA rank": answers.ranks(), **answers.systems()}
+        yield {"name": name, "policy": policy, **table(questions, systems)}
 
 
 def liveqa(
     profile: Profile, embedder: EmbedderLike, medquad: Path, folder: Path, cache: Path | None = None
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Tables of the judgements over MedQuAD: by the message as typed and by its summary, by either of two grades."""
-    from eval.datasets import given, judged
+    from eval.retrieval.systems import Answers
 
     judgements = judged.qrels(medquad)
     asked = {item.number: item for item in judged.liveqa(folder)}
     texts = given.judged_answers(medquad)
-    found: list[dict[str, Any]] = []
     for kind in ("as typed", "NLM summary"):
-        scores: dict[str, list[np.ndarray]] = {}
-        for at, policy in enumerate(("highest", "lowest")):
+        name = f"LiveQA-Med over MedQuAD, {kind}"
+        systems: dict[str, list[np.ndarray]] = {}
+        for at, grade in enumerate(("highest", "lowest")):
             questions = given.judged_questions(judgements.values(), asked, texts, kind == "as typed", at)
-            name = f"LiveQA-Med over MedQuAD, {kind}"
-            if not scores:
-                # Both policies rank alike: only the grades differ.
-                answers, encode = _prepare(name, questions, profile, embedder, cache, whole=True)
-                scores = {
-                    "BM25": answers.bm25,
-                    "BM25, one question's answers": answers.bm25_within,
-                    "MiniLM on question + answer": answers.first(encode),
-                    "dense": answers.dense(encode),
-                    RERANKER: _reranked(answers, encode),
-                }
-            found.append(
-                {
-                    "name": name,
-                    "policy": f"the {policy} of two grades of a repeated pair; condensed to judged answers",
-                    "tuned": FITTED,
-                    **table(questions, scores),
-                }
-            )
-    return found
+            # Both grades go with the same texts, so the scores are the same.
+            systems = systems or Answers(name, questions, profile, embedder, cache, whole=True).systems()
+            policy = f"the {grade} of two grades of a repeated pair; condensed to judged answers"
+            yield {"name": name, "policy": policy, **table(questions, systems)}
 
 
-def table(questions: Sequence[Question], systems: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
-    """Counts, every system's figures, and the re-ranker minus each other system; intervals are by question, paired."""
-    from eval.datasets.judged import CORRECT
-    from eval.metrics.ranking import difference, figures, measures, order
-
+def table(questions: Sequence[given.Question], systems: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
+    """Counts, every system's figures, and BASE minus each other system; intervals are by question, paired."""
+    bootstrap = ClusterBootstrap(range(len(questions)), RESAMPLES)
     rows = {
         name: [
             measures([question.answers[at].grade for at in order(one)])
@@ -189,87 +138,54 @@ def table(questions: Sequence[Question], systems: Mapping[str, Sequence[np.ndarr
         ]
         for name, scores in systems.items()
     }
+
+    def difference(name: str, measure: str) -> dict[str, Any]:
+        base, other = ([row[measure] for row in rows[one]] for one in (BASE, name))
+        return bootstrap.difference(base, other).as_difference()
+
     return {
         "n": len(questions),
         "intervals_by": "question",
         "deployed": DEPLOYED,
         "answers": sum(len(question.answers) for question in questions),
-        "with a correct answer": sum(
-            any(answer.grade >= CORRECT for answer in question.answers) for question in questions
-        ),
-        "systems": {name: figures(found) for name, found in rows.items()},
+        "with a correct answer": sum(any(a.grade >= judged.CORRECT for a in one.answers) for one in questions),
+        "systems": {name: bootstrap.means(found) for name, found in rows.items()},
         "differences": [
-            {"a": RERANKER, "b": name, "metric": measure, **difference(rows[RERANKER], rows[name], measure)}
+            {"a": BASE, "b": name, "metric": measure, **difference(name, measure)}
             for name in rows
-            if name != RERANKER
+            if name != BASE
             for measure in COMPARED
         ],
     }
-
-
-def _prepare(
-    name: str,
-    questions: Sequence[Question],
-    profile: Profile,
-    embedder: EmbedderLike,
-    cache: Path | None,
-    whole: bool = False,
-) -> tuple[Answers, Encode]:
-    """The answers and a look-up of their vectors, all embedded at once; `whole`: for `Answers.first`, not `plain`."""
-    import numpy as np
-
-    from eval.retrieval.systems import Answers
-    from index.cache import encode
-    from index.progress import shown
-
-    answers = Answers(questions, profile, embedder.count_tokens)
-    texts = answers.texts(whole)
-    done = 0
-    with shown() as say:
-
-        def progress(count: int) -> None:
-            nonlocal done
-            done += count
-            say(name, done, len(texts))
-
-        vectors = encode(texts, embedder, cache, progress)
-    row = {text: at for at, text in enumerate(texts)}
-    return answers, lambda wanted: np.asarray(vectors[[row[text] for text in wanted]])
-
-
-def _reranked(answers: Answers, encode: Encode, cross_validated: bool = False) -> list[np.ndarray]:
-    import numpy as np
-
-    from eval.retrieval.systems import FEATURES, held_out
-
-    features = answers.features(encode)
-    if cross_validated:
-        return held_out(features, [[answer.grade for answer in one.answers] for one in answers.questions])
-    return [rows @ np.array([WEIGHTS[name] for name in FEATURES]) for rows in features]
 
 
 def markdown(result: Mapping[str, Any]) -> str:
     """The tables in Markdown, every figure with its 95% interval."""
     lines: list[str] = []
     for one in result["sets"]:
-        lines += [f"### {one['name']}", ""]
         lines += [
+            f"### {one['name']}",
+            "",
             f"{one['n']} questions, {one['with a correct answer']} with a correct answer; {one['answers']} answers. "
-            f"{sentence(one['policy'])} {sentence(one['tuned'])} {sentence(one['deployed'])} "
-            f"95% intervals by {one['intervals_by']}.",
+            f"{sentence(one['policy'])} {sentence(one['deployed'])} 95% intervals by {one['intervals_by']}.",
             "",
             *_rows("system", one["systems"]),
             "",
+            *(f"- {_said(row)}" for row in one["differences"]),
+            "",
         ]
-        lines += [f"- {_said(row)}" for row in one["differences"]] + [""]
-    if "own" in result:
-        own = result["own"]
-        lines += ["### The corpus's own test questions over the whole index", ""]
-        lines += ["Found: the pair itself, or one with the very same answer text."]
-        lines += ["Topic: a page of the same focus, or the same document."]
-        lines += [f"{sentence(own['caveat'])}"] if own.get("caveat") else []
-        lines += [f"{sentence(own['deployed'])} 95% intervals by {own['intervals_by']}.", ""]
-        lines += [*_rows("questions", {name: row for name, row in own.items() if isinstance(row, dict)}), ""]
+    if own := result.get("own"):
+        lines += [
+            "### The corpus's own test questions over the whole index",
+            "",
+            "Found: the pair itself, or one with the very same answer text.",
+            "Topic: a page of the same focus, or the same document.",
+            *([sentence(own["caveat"])] if own.get("caveat") else []),
+            f"{sentence(own['deployed'])} 95% intervals by {own['intervals_by']}.",
+            "",
+            *_rows("questions", {name: row for name, row in own.items() if isinstance(row, dict)}),
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -288,24 +204,19 @@ def _cell(figure: Mapping[str, float]) -> str:
 
 def _said(row: Mapping[str, Any]) -> str:
     interval = f"{row['value']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
-    return f"{row['a']} minus {row['b']}, {row['metric']}: {interval}" + (
-        "" if row["shown"] else ", no difference shown"
-    )
+    remark = "" if row["shown"] else ", no difference shown"
+    return f"{row['a']} minus {row['b']}, {row['metric']}: {interval}{remark}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments; `--set` takes a set's name or, as in other commands, a field of the profile."""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder with mediqa2019/, liveqa-med/ and medquad.zip (default: where the variable MEDQUAD's file is)",
-    )
+    where = "folder with mediqa2019/, liveqa-med/ and medquad.zip (default: where the variable MEDQUAD's file is)"
+    parser.add_argument("--data", type=Path, help=where)
     parser.add_argument("--medquad", type=Path, help="MedQuAD's archive (default: the variable MEDQUAD)")
     parser.add_argument("--file", type=Path, action="append", default=[], help="a file of MEDIQA task 3; repeatable")
     parser.add_argument("--index", type=Path, help="the index of the whole corpus (default: data/index)")
-    parser.add_argument(
-        "-n", type=int, default=COUNT, help=f"the corpus's own questions of each kind (default: {COUNT})"
-    )
+    each = f"the corpus's own questions of each kind (default: {COUNT})"
+    parser.add_argument("-n", type=int, default=COUNT, help=each)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the tables there")
     entry.add_arguments(parser)
     parser.epilog = f"--set also takes {', '.join(SETS)} (default: all, or mediqa with --file); it may be repeated"
@@ -342,7 +253,7 @@ def main(args: argparse.Namespace) -> int:
     print(markdown(result))
     if args.json:
         try:
-            args.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+            write_json(args.json, result)
         except OSError as error:
             raise UserError(f"--json {args.json}: cannot be written ({error.strerror})") from None
     return 0

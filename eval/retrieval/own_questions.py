@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from configs.errors import UserError
-
-if TYPE_CHECKING:
-    from configs.schema import Profile
-    from eval.datasets.own import Asked
-    from index.embedder import EmbedderLike
-    from rag.retrieval.hybrid import HybridRetriever
+from configs.schema import Profile
+from eval.datasets import own as topics
+from eval.metrics.bootstrap import ClusterBootstrap
+from eval.metrics.ranking import RESAMPLES
+from index import splits
+from index.embedder import EmbedderLike
+from index.progress import shown
+from index.store import Index
+from rag.retrieval.hybrid import HybridRetriever
 
 RECALL_AT = (1, 3, 5, 10)
 DEPTH = 10
@@ -26,59 +29,48 @@ DEPLOYED = (
 )
 
 
-def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int, seed: int = 0) -> dict[str, Any]:
+def own(profile: Profile, embedder: EmbedderLike, index_folder: Path, count: int) -> dict[str, Any]:
     """The corpus's own test questions over the whole index: recall@1, 3, 5, 10 and MRR of the pair, and of its topic.
 
     The retriever as it is used; with the very synonym that a reworded question uses left out of the names it knows;
     the embedder alone (no names, no BM25); BM25 alone. "n" counts questions. Beside the rows, "intervals_by" is what
-    the intervals draw, and "deployed" says which rows are the retriever as it is used.
+    the intervals draw, and "deployed" says which rows are the retriever as it is used. Raises UserError for an index
+    without test questions.
     """
-    from eval.datasets import own as topics
-    from index import splits
-    from index.store import Index
-    from rag.retrieval.hybrid import HybridRetriever
-
     index = Index.open(index_folder)
     pairs = list(index.pairs)
-    made = splits.make(pairs, index.manifest.corpus_digest, seed)
+    made = splits.make(pairs, index.manifest.corpus_digest)
     rows = made.rows(pairs, "test")
     kinds = {"as written": topics.own(pairs, rows, count), "reworded": topics.reworded(pairs, rows, count)}
-    topics_of = {kind: [made.topic_of[pairs[asked.row].id] for asked in questions] for kind, questions in kinds.items()}
-    usual = profile.retriever
-    alone = {
-        "embedder alone": usual.model_copy(update={"lexical_weight": 0.0, "name_weight": 0.0}),
-        "BM25 alone": usual.model_copy(
-            update={"question_weight": 0.0, "passage_weight": 0.0, "lexical_weight": 1.0, "name_weight": 0.0}
-        ),
+    dense = {"lexical_weight": 0.0, "name_weight": 0.0}
+    bm25 = {"question_weight": 0.0, "passage_weight": 0.0, "lexical_weight": 1.0, "name_weight": 0.0}
+    changes: dict[str, dict[str, float]] = {"": {}, ", embedder alone": dense, ", BM25 alone": bm25}
+    retrievers = {
+        name: HybridRetriever.create(index, embedder, profile.retriever.model_copy(update=change))
+        for name, change in changes.items()
     }
-    hidden = frozenset(asked.synonym.lower() for asked in kinds["reworded"])
-    retrievers = {"": HybridRetriever.create(index, embedder, usual)}
-    retrievers |= {f", {name}": HybridRetriever.create(index, embedder, value) for name, value in alone.items()}
-    result: dict[str, Any] = {}
-    for kind, questions in kinds.items():
-        if not questions:
-            continue
-        for name, retriever in retrievers.items():
-            result[kind + name] = measure(kind + name, retriever, questions, topics_of[kind])
-    if hidden:
-        name = "reworded, synonym not in the list of names"
-        retriever = HybridRetriever(index=index, embedder=embedder, settings=usual, hidden_names=hidden)
-        result[name] = measure(name, retriever, kinds["reworded"], topics_of["reworded"])
-    if not result:
+    asked = [(kind, name, retrievers[name]) for kind, questions in kinds.items() if questions for name in retrievers]
+    if hidden := frozenset(one.synonym.lower() for one in kinds["reworded"]):
+        retriever = HybridRetriever(index=index, embedder=embedder, settings=profile.retriever, hidden_names=hidden)
+        asked.append(("reworded", ", synonym not in the list of names", retriever))
+    if not asked:
         raise UserError(f"{index_folder}: the index has no test questions to ask")
+    result: dict[str, Any] = {}
+    for kind, name, retriever in asked:
+        clusters = [made.topic_of[pairs[one.row].id] for one in kinds[kind]]
+        result[kind + name] = measure(kind + name, retriever, kinds[kind], clusters)
     said = {"caveat": made.caveat} if made.caveat else {}
     return {**result, "intervals_by": "topic", "deployed": DEPLOYED, **said}
 
 
-def measure(kind: str, retriever: HybridRetriever, questions: Sequence[Asked], topics: Sequence[int]) -> dict[str, Any]:
+def measure(
+    name: str, retriever: HybridRetriever, questions: Sequence[topics.Asked], clusters: Sequence[int]
+) -> dict[str, Any]:
     """The row of a retriever and some questions. A pair counts as found by its very answer text under another question.
 
-    Near-repeats are shown once, so of two pairs with one text either may stand for both. `topics`: each question's.
+    Near-repeats are shown once, so of two pairs with one text either may stand for both. `clusters`: each question's
+    topic. `name` is for the progress line.
     """
-    from eval.datasets.own import same_topic
-    from eval.metrics.ranking import figures
-    from index.progress import shown
-
     rows = []
     with shown() as say:
         for done, asked in enumerate(questions, 1):
@@ -86,10 +78,10 @@ def measure(kind: str, retriever: HybridRetriever, questions: Sequence[Asked], t
             hits = retriever.examine(asked.question, 3 * DEPTH)[0].hits
             pairs = list({hit.pair.id: hit.pair for hit in hits}.values())[:DEPTH]
             itself = [pair.id == wanted.id or pair.answer == wanted.answer for pair in pairs]
-            topic = [same_topic(wanted, pair) for pair in pairs]
+            topic = [topics.same_topic(wanted, pair) for pair in pairs]
             rows.append(ranks(itself) | {f"topic {name}": value for name, value in ranks(topic).items()})
-            say(kind, done, len(questions))
-    return {"n": len(questions), **figures(rows, topics=topics)}
+            say(name, done, len(questions))
+    return {"n": len(questions), **ClusterBootstrap(clusters, RESAMPLES).means(rows)}
 
 
 def ranks(right: Sequence[bool]) -> dict[str, float]:

@@ -16,12 +16,12 @@ from rapidfuzz import fuzz
 
 from configs.schema import Answering
 from index.sentences import LIST_MARK
+from index.words import plain, tokens
 from rag.answer import Sentence, Source
 from rag.attribution.doses import unsourced_doses
 from rag.attribution.draft import Piece, is_cut, is_noise, pieces_of, wider
 from rag.attribution.quantities import has_content
 from rag.attribution.support import Evidence
-from rag.attribution.words import plain, tokens
 
 NEAR_TIE = 0.03
 """Supports this close are equal, and then the model's own citation, or else the sentence before, decides."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz
 
 from index.sentences import LIST_MARK, spans
+from index.words import Token, plain
 from rag.attribution.references import references, without_marks, words_of
-from rag.attribution.words import Token, plain
 
 MAX_DRAFT = 20_000
 """Characters of a draft that are read: more than any model here can write, and a bound on the time taken."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.attribution.words import Token, listed
+from index.words import Token, listed
 
 _MEDICAL = re.compile(
     r"""(?:itis|osis|oses|emia|aemia|uria|oma|omas|omata|pathy|pathies|plasia|plegia|paresis|trophy|algia|rrhea|rrhage

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from rag.attribution.words import Token, flatten, listed, stem
+from index.words import Token, flatten, listed, stem
 
 _NOT = frozenset(
     listed(
@@ -42,12 +42,12 @@ for _pair in re.split(r"[|\n]", _PAIRS.strip()):
     if len(_pair.split()) == 2:
         _one, _two = _pair.split()
         for _x, _y in ((_one, _two), (_two, _one)):
-            _OPPOSITE.setdefault(stem(_x), set()).add(stem(_y))
+            _OPPOSITE.setdefault(stem(_x, folded=True), set()).add(stem(_y, folded=True))
 _BREAK = re.compile(r"[,;:.()\n]|\b(?:but|however|although|though|because|which|while|unless)\b", re.IGNORECASE)
 
 
 def _stemmed(word: Token) -> str:
-    return word.stem or stem(word.text)
+    return word.stem or stem(word.text, folded=True)
 
 
 def _negations(text: str, words: Sequence[Token]) -> list[tuple[Token, list[str], list[str]]]:

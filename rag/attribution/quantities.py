@@ -11,9 +11,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from index.words import Token, flatten, tokens
 from rag.attribution.references import references
 from rag.attribution.units import DOSE, PARTS, PER, PERIODS, SCALE, SMALL, TENS, TIMES, UNITS, VULGAR
-from rag.attribution.words import Token, flatten, tokens
 
 _ROMAN = {"ii": 2.0, "iii": 3.0, "iv": 4.0, "vi": 6.0, "vii": 7.0, "viii": 8.0}
 _SAME_AS_BARE = frozenset({"", "year", "degree"})

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
+from index.words import tokens
 from rag.answer import Sentence, Source, Span
 from rag.attribution.support import LIST_MARK, Evidence, read
-from rag.attribution.words import tokens
 
 Score = Callable[[Sequence[str]], Sequence[float]]
 START_BONUS = 0.25

@@ -14,8 +14,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from index.words import Token, flatten, listed, tokens
 from rag.attribution.units import SCALE, SMALL, TENS, UNITS
-from rag.attribution.words import Token, flatten, listed, tokens
 
 ROUNDS = 4
 """Marks inside marks that are taken out one by one; past that, every square bracket becomes a round one."""
@@ -234,7 +234,7 @@ def _is_mark(match: re.Match[str], before: str) -> bool:
 
 
 def words_of(text: str) -> tuple[Token, ...]:
-    """`rag.attribution.words.tokens`, the numbers of references without a stem: they are no content to compare."""
+    """`index.words.tokens`, the numbers of references without a stem: they are no content to compare."""
     found, marks = tokens(text), references(text)
     if not marks:
         return found

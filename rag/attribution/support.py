@@ -2,7 +2,7 @@
 
 Evidence is the sources cut into units: single sentences, two in a row, and lists with their lead-in.
 A sentence's support by a unit is the share of its content words, weighted by how rare they are among
-the sources, that the unit holds. `python -m eval.bench.attribution CORPUS` measures it.
+the sources, that the unit holds. `python -m eval attribution CORPUS` measures it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from functools import lru_cache
 import numpy as np
 
 from index.sentences import LIST_MARK, sentences_of
+from index.words import Token, plain, stem, tokens
 from rag.answer import Source
 from rag.attribution.entities import names
 from rag.attribution.polarity import polarity
 from rag.attribution.quantities import Quantity, holds, quantities
 from rag.attribution.references import words_of
-from rag.attribution.words import Token, plain, stem, tokens
 
 TOPIC_WEIGHT = 0.5
 """Weight of the page's own topic words: every sentence of the page is about them, whether it says so or not."""
@@ -203,7 +203,7 @@ class Evidence:
 def _parts_in(name: Token, near: set[str]) -> bool:
     """Whether a possessive or plural form of the name is there."""
     word = name.text
-    return stem(word.removesuffix("s")) in near or stem(word + "s") in near
+    return any(stem(form, folded=True) in near for form in (word.removesuffix("s"), word + "s"))
 
 
 @lru_cache(maxsize=256)

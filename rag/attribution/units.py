@@ -6,7 +6,7 @@ numbers that count something from those that do not.
 
 from __future__ import annotations
 
-from rag.attribution.words import listed
+from index.words import listed
 
 SMALL = dict(
     zip(

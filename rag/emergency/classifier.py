@@ -1,20 +1,19 @@
 """The emergency classifier: messages that no phrase of `rag/emergency/phrases.toml` catches, but worded like one.
 
 A logistic model over the message's embedding. `python -m eval calibrate emergency` fits it and writes
-`rag/emergency/classifier.json`. Phrases find what they name; this finds what they do not, and is silent with any
-embedder but the one it was fitted with.
+`rag/emergency/classifier.json` (`index/linear.py`). Phrases find what they name; this finds what they do not, and is
+silent with any embedder but the one it was fitted with.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from index.linear import Linear
 from rag.emergency.phrases import Notice
 
 SHIPPED = Path(__file__).with_name("classifier.json")
@@ -39,26 +38,18 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class EmergencyClassifier:
-    """Weights of shape (d,), bias, and the probability past which the notice is shown."""
+    """The fitted model over the embedding's dimensions; past its threshold the notice is shown."""
 
-    weights: np.ndarray
-    bias: float
-    threshold: float
-    embedder: str
+    model: Linear
 
     @classmethod
     def load(cls, path: Path = SHIPPED) -> EmergencyClassifier:
-        """Read a fitted model."""
-        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return cls(np.array(data["weights"]), data["bias"], data["threshold"], data["provenance"]["embedder"])
+        """Read a fitted model. Raises UserError as `Linear.load` does."""
+        return cls(Linear.load(path, "emergency"))
 
     def __call__(self, message: str, embedder: Encoder) -> Notice | None:
         """The notice if the message is worded like an emergency; None with another embedder than it was fitted with."""
-        if embedder.fingerprint != self.embedder:
+        if embedder.fingerprint != self.model.fitted_on.get("embedder"):
             return None
         vector = embedder.encode([" ".join(message.split()[:MAX_WORDS])])[0]
-        return Notice(NOTICE, CATEGORY) if self.probability(vector) > self.threshold else None
-
-    def probability(self, vector: np.ndarray) -> float:
-        """How likely the message with this unit vector, (d,) float32, is an emergency, in 0..1."""
-        return 1 / (1 + math.exp(-float(vector @ self.weights) - self.bias))
+        return Notice(NOTICE, CATEGORY) if self.model.probability(vector) > self.model.threshold else None

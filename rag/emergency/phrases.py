@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from index.words import words
+
 MAX_CHARACTERS = 3_000
 """Read from the start and half as many from the end: an emergency is told in either, and time stays bounded."""
 MAX_CLAUSE = 60
@@ -108,12 +110,12 @@ class _Rules:
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
     data = tomllib.loads(Path(__file__).with_name("phrases.toml").read_text("utf-8"))
-    words: dict[str, str] = data["words"]
+    lists: dict[str, str] = data["words"]
 
     def compiled(*patterns: str) -> re.Pattern[str]:
         pattern = "|".join(f"(?:{p})" for p in patterns)
         for _ in range(2):  # a word list may use another
-            pattern = re.sub(r"\{([a-z]+)\}", lambda m: f"(?:{words[m[1]]})", pattern)
+            pattern = re.sub(r"\{([a-z]+)\}", lambda m: f"(?:{lists[m[1]]})", pattern)
         pattern = pattern.replace(" ~ ", _GAP).replace(")*", "){0,5}").replace(")+", "){1,5}")
         return re.compile(r"\b(?:" + pattern + r")(?!\w)")
 
@@ -127,7 +129,7 @@ def _rules() -> _Rules:
         )
         for entry in data["flags"]
     )
-    return _Rules(rules, compiled(*data["informational"]), compiled(*data["past"]), compiled(words["now"]))
+    return _Rules(rules, compiled(*data["informational"]), compiled(*data["past"]), compiled(lists["now"]))
 
 
 def red_flag(question: str) -> Notice | None:
@@ -138,8 +140,8 @@ def red_flag(question: str) -> Notice | None:
     """
     known = _rules()
     for clause in _clauses(_plain(question)):
-        words = frozenset(clause.split())
-        rules = [rule for rule in known.rules if rule.needs & words]
+        said = frozenset(clause.split())
+        rules = [rule for rule in known.rules if rule.needs & said]
         if not rules or known.informational.match(clause):
             continue
         if known.past.search(clause) and not known.present.search(clause):
@@ -151,25 +153,24 @@ def red_flag(question: str) -> Notice | None:
 
 
 def _plain(text: str) -> str:
-    """Lower case, compatibility forms folded, marks and invisible characters out, usual misspellings righted."""
+    """Lower case, compatibility forms folded, marks and invisible characters out."""
     if len(text) > 2 * MAX_CHARACTERS:
         text = text[:MAX_CHARACTERS] + " . " + text[-MAX_CHARACTERS // 2 :]
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text.replace("’", "'").replace("‘", "'"))
         text = _INVISIBLE.sub("", text)
     text = re.sub(r"(\w)\1{2,}", r"\1\1", text.casefold().replace("`", "'").replace("\n", " . "))
-    text = re.sub(r"([.!?;,])(?:\s*[.!?;,])+", r"\1", re.sub(r"[^\w\s'.!?;,]+", " ", text))
-    words = re.findall(r"[\w']+|[.!?;,]", text)
-    near = _near()
-    return " ".join(_SPELLINGS.get(word) or near.get(word, word) for word in words)
+    return re.sub(r"([.!?;,])(?:\s*[.!?;,])+", r"\1", re.sub(r"[^\w\s'.!?;,]+", " ", text))
 
 
 def _clauses(text: str) -> list[str]:
-    """Sentences without punctuation, MAX_CLAUSE words at most each; a comma joins, as in hurried writing."""
+    """Sentences without punctuation, usual misspellings righted, MAX_CLAUSE words at most each; a comma joins, as in
+    hurried writing."""
     found = []
+    near = _near()
     for part in re.split(r"[.!?;]+", text):
-        words = part.replace(",", " ").split()
-        for at in range(0, max(len(words), 1), MAX_CLAUSE - 20):
-            if at == 0 or len(words) > at + 20:
-                found.append(" ".join(words[at : at + MAX_CLAUSE]))
+        righted = " ".join(_SPELLINGS.get(word) or near.get(word, word) for word in words(part, "_'")).split()
+        for at in range(0, max(len(righted), 1), MAX_CLAUSE - 20):
+            if at == 0 or len(righted) > at + 20:
+                found.append(" ".join(righted[at : at + MAX_CLAUSE]))
     return list(dict.fromkeys(clause for clause in found if clause))

@@ -39,6 +39,9 @@ class Generator(Protocol):
     ) -> Iterator[BaseMessage]:
         """The answer in pieces, as they are made; closing the iterator stops the model.
 
+        Another answer may be begun while this one is half read: between two pieces none may hold a lock or a state
+        that changes the other.
+
         `adapter`: whether the fine-tuned adapter takes part, where there is one; of the other options None takes the
         profile's value. The last piece may be empty; it has `usage_metadata` and, in `response_metadata`, the
         "finish_reason": "stop" or "length". Raises UserError for a prompt that does not fit the model's window.

@@ -3,7 +3,7 @@
 Grounded answers repeat their sources, so the tokens after the last few tokens' earlier occurrence make a good draft
 of what comes next (prompt lookup decoding); one forward pass checks all draft tokens. Every accepted token is the
 one the model itself chose, so greedy output equals plain greedy decoding up to rounding in the arithmetic.
-`python -m eval.bench.generation` measures it against `generate`.
+`python -m eval bench generation` measures it against `generate`.
 
 The caller owns each step: nothing runs between steps and no thread is started, so a caller that stops
 iterating has stopped the generation.

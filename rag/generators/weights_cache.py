@@ -6,13 +6,11 @@ The copy is a folder of safetensors, named by the GGUF file's content, written w
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
+from configs import files
 from configs.errors import UserError
 
 FORMAT = 1
@@ -29,30 +27,21 @@ def prepare(folder: Path, gguf_file: str, cache: Path) -> Path:
     source = folder / gguf_file
     if not source.is_file():
         raise UserError(f"generator.gguf_file: no file {gguf_file!r} in {folder}")
-    with source.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = files.digest_file(source)
     target = cache / f"{source.stem}-{digest[:16]}"
     if _finished(target, digest):
         return target
-    try:
+    with files.said(cache, "unpacked weights cannot be kept here"):
         cache.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=cache))
-    except OSError as error:
-        raise UserError(f"{cache}: unpacked weights cannot be kept here: {error.strerror}") from None
-    try:
-        _unpack(folder, gguf_file, work)
-        (work / MANIFEST).write_text(json.dumps({"format": FORMAT, "gguf": gguf_file, "sha256": digest}), "utf-8")
         if target.exists() and not _finished(target, digest):
             shutil.rmtree(target)
-        try:
-            os.rename(work, target)
-        except OSError:
-            if not _finished(target, digest):  # else another process made the same copy first
-                raise
+    try:
+        with files.folder(target, over=False) as work:
+            _unpack(folder, gguf_file, work)
+            files.write_json(work / MANIFEST, {"format": FORMAT, "gguf": gguf_file, "sha256": digest})
     except OSError as error:
-        raise UserError(f"{cache}: unpacking {gguf_file} failed: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if not _finished(target, digest):  # else another process made the same copy first
+            raise UserError(f"{cache}: unpacking {gguf_file} failed: {error.strerror or error}") from None
     return target
 
 

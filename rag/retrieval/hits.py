@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from index.corpus import QAPair
@@ -30,5 +31,11 @@ class Retrieval:
     nearest: tuple[str, ...]
     nearest_questions: tuple[str, ...] = ()
     """The question that asks for each of the nearest topics."""
+    named: frozenset[int] = frozenset()
+    """Pairs (rows) that a name found in the question, the longest at each place, is a name of."""
     changes: tuple[tuple[str, str], ...] = ()
-    """Words of the question whose spelling was corrected, as (typed, read)."""
+    """Words of the question that were searched as others, as (typed, read): spelling, and lay names."""
+
+    def names_one_of(self, hits: Iterable[Hit]) -> bool:
+        """Whether a whole name, focus or synonym, of one of these hits' pages stands in the question."""
+        return any(hit.passage.pair in self.named for hit in hits)

@@ -10,7 +10,7 @@ The passages are scored and ranked in `rag/retrieval/ranking.py`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +26,7 @@ from configs.schema import Retriever
 from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.lay_names import with_medical_names
+from rag.retrieval.names import Said
 from rag.retrieval.question import parts
 from rag.retrieval.ranking import Asked, Scored, State, pick, score
 from rag.retrieval.reading import Piece, read
@@ -88,7 +89,9 @@ class HybridRetriever(BaseRetriever):
         for hit in hits:
             nearest.setdefault(hit.pair.title, hit.pair.asks)
         titles = tuple(nearest)[:3]
-        return Retrieval(hits, confidence, titles, tuple(nearest[title] for title in titles), asks.changes)
+        questions = tuple(nearest[title] for title in titles)
+        named = frozenset(row for name in asked.found for row in name.pairs.tolist())
+        return Retrieval(hits, confidence, titles, questions, named, asks.changes)
 
     def weigh(self, model: Reranker, asked: Asked, scored: Scored, found: Candidates) -> Weighed:
         """The candidates ranked again by `model` and by reading their sentences."""
@@ -126,7 +129,7 @@ class HybridRetriever(BaseRetriever):
         """A question whose spelling is right, taken apart and embedded."""
         texts = parts(question, self.settings.parts)
         with _one_thread():
-            return Asked(texts, self.encode(texts), self._state)
+            return Asked(question, texts, self.encode(texts), self._state)
 
     @cached_property
     def speller(self) -> Speller:
@@ -147,15 +150,10 @@ class HybridRetriever(BaseRetriever):
 
     def names_topic(self, question: str) -> bool:
         """Whether a topic's name, of more than one word or a rare one, stands in the question."""
-        for found in self._state.names.find(question):
+        for found in self._state.names.find(Said.of(question)):
             if len(found.words) > 1 or self._state.weight(found.words[0]) > RARE:
                 return True
         return False
-
-    def names_page(self, question: str, hits: Sequence[Hit]) -> bool:
-        """Whether a whole name, focus or synonym, of one of these hits' pages stands in the question."""
-        shown = {int(self._state.pair_of[hit.row]) for hit in hits}
-        return any(not shown.isdisjoint(found.pairs.tolist()) for found in self._state.names.find(question))
 
     @property
     def fingerprint(self) -> str:

@@ -5,7 +5,7 @@
     scored = score(asked, state, settings)
     pick(scored, state, settings, 5)   # -> positions in `scored`, best first
 
-`python -m eval.bench retrieval` measures it.
+`python -m eval retrieval --set medquad` measures it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ import numpy as np
 
 from configs.schema import Retriever
 from index.corpus import QAPair
-from index.lexical import tokenise
-from rag.retrieval.confidence import Features
-from rag.retrieval.names import Names, theme
+from index.words import terms
+from rag.retrieval.names import Found, Names, Said, theme
 
 MAX_LEXICAL_TERMS = 48
 """Rarest words of a long message that BM25 looks for: the others move no ranking and cost time."""
@@ -43,22 +42,27 @@ class Scored:
 
 
 class Asked:
-    """A question taken apart: texts, vectors, the distinct known terms with weights, and the names it uses."""
+    """A question taken apart: texts, vectors, the distinct known terms with weights, and the names it uses.
 
-    def __init__(self, texts: list[str], vectors: np.ndarray, state: State) -> None:
+    `found` are the names in the question as it was asked, greetings and what is not searched for included.
+    """
+
+    def __init__(self, question: str, texts: list[str], vectors: np.ndarray, state: State) -> None:
         self.texts = texts
         self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        self.words = [list(dict.fromkeys(words)) for words in tokenise(texts)]
+        self.words = [list(dict.fromkeys(terms(text))) for text in texts]
         self.weights = [np.array([state.weight(word) for word in words]) for words in self.words]
         every = {word for words in self.words for word in words}
         known = [state.vocabulary[word] for word in sorted(every) if word in state.vocabulary]
         self.terms = sorted(known, key=lambda term: -state.idf[term])[:MAX_LEXICAL_TERMS]
+        names = {text: state.names.find(Said.of(text)) for text in {question, *texts}}
+        self.found: list[Found] = names[question]
         self.names: list[tuple[float, np.ndarray]] = []
         self.name_words: list[tuple[str, ...]] = []
         self.named = 0.0
         for text, words, weights in zip(texts, self.words, self.weights, strict=True):
             total = float(weights.sum()) or 1.0
-            for found in state.names.find(text):
+            for found in names[text]:
                 own = sum(float(weight) for word, weight in zip(words, weights, strict=True) if word in found.words)
                 share = min(own / total, 1.0)
                 self.names.append((share, found.pairs))
@@ -105,14 +109,14 @@ class State:
         """The stemmed words of a pair's title and of each of its synonyms; no synonym that is a theme."""
         if pair not in self._names_of:
             one = self.index.pairs[pair]
-            names = tokenise([one.title, *(name for name in one.synonyms if not theme(name))])
-            self._names_of[pair] = [frozenset(name) for name in names]
+            names = (one.title, *(name for name in one.synonyms if not theme(name)))
+            self._names_of[pair] = [frozenset(terms(name)) for name in names]
         return self._names_of[pair]
 
     def asked_of(self, pair: int) -> frozenset[str]:
         """The stemmed words of a pair's own question."""
         if pair not in self._asked_of:
-            self._asked_of[pair] = frozenset(tokenise([self.index.pairs[pair].question])[0])
+            self._asked_of[pair] = frozenset(terms(self.index.pairs[pair].question))
         return self._asked_of[pair]
 
     def passages_of(self, pairs: np.ndarray) -> np.ndarray:
@@ -128,38 +132,6 @@ class State:
             span = slice(self.bounds[term], self.bounds[term + 1])
             scores[self.postings[span]] += self.values[span]
         return scores
-
-    def features(self, asked: Asked, scored: Scored, rows: list[int]) -> Features:
-        """What the confidence is computed from; `rows` are the best passages."""
-        if not rows:
-            return Features()
-        at = {int(row): i for i, row in enumerate(scored.rows)}
-        best, best_held = Features(), -1.0
-        for row in rows:
-            i = at[row]
-            pair = self.index.pairs[int(scored.pairs[i])]
-            part = int(scored.part[i])
-            words, weights = asked.words[part], asked.weights[part]
-            total = float(weights.sum()) or 1.0
-            # A synonym such as "side effects" says nothing of what is asked about.
-            names = [set(name) for name in tokenise([pair.title, *(n for n in pair.synonyms if not theme(n))])]
-            title = set().union(*names, tokenise([pair.question])[0])
-            titled = np.array([word in title for word in words], dtype=bool)
-            held = titled | self.held(words, int(self.page_of[scored.pairs[i]]))
-            every = {word for group in asked.words for word in group}
-            asks = max(self.share(name, every) for name in names)
-            share = float(weights[held].sum()) / total + asks
-            if share > best_held:
-                best_held = share
-                best = Features(
-                    question_cosine=float(scored.question.max()),
-                    passage_cosine=float(scored.passage.max()),
-                    titled=float(weights[titled].sum()) / total,
-                    title_asked=asks,
-                    named=asked.named,
-                    missing=float(weights[~held].max(initial=0.0)) / total,
-                )
-        return best
 
     def held(self, words: list[str], page: int) -> np.ndarray:
         """Which words any passage of the page holds, (n_words,) bool."""

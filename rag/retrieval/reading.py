@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from index.lexical import tokenise
 from index.sentences import LIST_MARK, sentences_of
+from index.words import terms
 from rag.retrieval import aspects as of
 
 Encode = Callable[[list[str]], np.ndarray]
@@ -77,7 +77,7 @@ def read(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, embedded
     value -inf.
     """
     aspects = of.asked(texts[0])
-    wanted = set(tokenise([texts[0]])[0])
+    wanted = set(terms(texts[0]))
     found: list[Line] = []
     for number, piece in enumerate(pieces):
         fit = of.fit(aspects, piece.kind)
@@ -92,7 +92,7 @@ def read(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, embedded
                 Line(number, place, start, end, text, item, -math.inf if says_nothing(text, item) else value, 0.0, said)
             )
             before = end
-    words = [set(one) for one in tokenise([line.text for line in found])] if found else []
+    words = [set(terms(line.text)) for line in found]
     shared = [SHARED * len(own & wanted) / max(len(wanted), 1) for own in words]
     order = sorted(range(len(found)), key=lambda at: (-(found[at].value + shared[at]), at))
     chosen = [at for at in order[:embedded] if found[at].value > -math.inf]

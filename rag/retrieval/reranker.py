@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from configs.errors import UserError
-from index.lexical import tokenise
+from index.words import terms
 from rag.retrieval import aspects as of
 from rag.retrieval.ranking import Asked, Scored, State
 from rag.retrieval.reading import Line
@@ -68,7 +68,7 @@ years month months day days week weeks doctor said thanks hi hello dear would co
 someone anyone mother father mom dad son daughter husband wife friend child kid baby information info question anything
 something thing good best way going go come back right normal mean meaning
 """
-CHATTER = frozenset(tokenise([_CHATTER])[0])
+CHATTER = frozenset(terms(_CHATTER))
 """Words of a letter that are neither a topic's nor an aspect's."""
 
 
@@ -117,7 +117,7 @@ class _Question:
         self.every = {word for words in asked.words for word in words}
         self.topical: list[np.ndarray] = []
         for text, words in zip(asked.texts, asked.words, strict=True):
-            rest = set(tokenise([of.TYPED.sub(" ", text)])[0]) - CHATTER
+            rest = set(terms(of.TYPED.sub(" ", text))) - CHATTER
             self.topical.append(np.array([word in rest for word in words], dtype=bool))
         self.named: dict[int, float] = {}
         for share, pairs in asked.names:

@@ -54,8 +54,13 @@ def test_the_stream_sends_snapshots_and_ends_with_the_whole(client: Any) -> None
 
 def test_a_mistake_in_a_stream_is_an_event(client: Any) -> None:
     reply = client.post("/api/ask/stream", json={"question": "  "})
-    assert "event: error" in reply.text
-    assert "empty" in reply.text
+    assert reply.status_code == 200
+    event, data, *_ = reply.text.split("\n")
+    assert event == "event: error"
+    assert "empty" in json.loads(data.removeprefix("data: "))["detail"]
+    kept = ("content-type", "cache-control", "x-accel-buffering")
+    whole = client.post("/api/ask/stream", json={"question": "asthma"})
+    assert [reply.headers[name] for name in kept] == [whole.headers[name] for name in kept]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -28,19 +27,24 @@ def test_every_option_of_every_command_is_on_the_page() -> None:
     for name, command in COMMANDS.items():
         if command.does:
             text = MADE["commands.md"].partition(f"## medcite {name}\n")[2]
-            parser = docs.parser_of((name,))
+            _, parser = next(docs.parsers(name))
             options = [action.option_strings[-1] for action in parser._actions if action.option_strings]
             assert all(f"{option}" in text for option in options if option != "--help")
     assert "### medcite index build" in MADE["commands.md"]
     assert "### medcite eval abstention" in MADE["commands.md"]
 
 
-def test_taking_a_parser_leaves_nothing_behind() -> None:
-    before = sys.argv, argparse.ArgumentParser.print_help
-    docs.parser_of(("eval", "compare"))
-    assert (sys.argv, argparse.ArgumentParser.print_help) == before
-    with pytest.raises(SystemExit):
-        argparse.ArgumentParser().parse_args(["--help"])
+def test_the_page_lists_what_the_table_of_commands_and_its_rooms_do() -> None:
+    from eval.__main__ import COMMANDS as EVAL
+
+    found = [words for name in COMMANDS for words, _ in docs.parsers(name)]
+    assert [words for words in found if words.startswith("eval")] == [
+        "eval",
+        *(f"eval {words}" for words in [*EVAL][1:]),
+    ]
+    assert {words.split()[0] for words in found} == set(COMMANDS)
+    listed = re.findall(r"^#+ medcite (.*)$", MADE["commands.md"], re.M)
+    assert {words for words in found if words != "docs"} <= set(listed)
 
 
 def test_every_field_is_on_the_page_of_settings() -> None:

@@ -20,7 +20,8 @@ from configs.errors import UserError, run
 from configs.extras import EXTRAS, need
 from tests.conftest import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = SETTINGS["project"]
 BASE_ROOMS = ("configs", "index", "rag")
 ROOMS = {"finetune": ("train",), "app": ("app",), "eval": ("eval",), "tests": ("dev",)}
 OURS = {*BASE_ROOMS, *ROOMS}
@@ -113,6 +114,15 @@ def test_nothing_is_declared_that_no_room_imports() -> None:
     used = {str(canonicalize_name(name)) for module in seen for name in DISTRIBUTIONS.get(module, ())}
     tools = {"mypy", "pytest-asyncio", "pytest-socket", "pytest-timeout", "pytest-xdist", "ruff"}
     assert declared("dev") - used == tools
+
+
+def test_what_a_room_reads_beside_its_code_is_packaged() -> None:
+    data = SETTINGS["tool"]["setuptools"]["package-data"]
+    for room in (*BASE_ROOMS, "finetune", "app", "eval"):
+        packaged = {path for pattern in data[room] for path in (ROOT / room).glob(pattern)}
+        there = {path for path in (ROOT / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+        left = {path for path in there - packaged if path.suffix != ".py" and path.name != "README.md"}
+        assert left == set(), room
 
 
 def imports_of(path: Path) -> Iterator[tuple[str, ast.AST]]:

@@ -11,7 +11,7 @@ import pytest
 
 from configs.errors import UserError
 from eval import compare
-from tests.eval import sample_results
+from tests.eval.report import sample_results
 
 
 def results(**changes: Any) -> dict[str, Any]:

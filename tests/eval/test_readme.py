@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eval import report
-from eval.report.markdown import readme_block
+from eval.report.render import readme_block
 from tests.conftest import ROOT
 
 MODES = ("base", "finetuned", "finetuned+rag", "base+rag", "extractive")

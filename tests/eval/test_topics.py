@@ -5,21 +5,20 @@ from __future__ import annotations
 import pytest
 
 from eval.datasets import own as topics
-from eval.metrics.shares import share, wilson
 from index.corpus import QAPair
 from index.sources import Corpus
 from index.splits import normalise
 
 
-def page(n: int, question: str, focus: str, synonyms: tuple[str, ...] = (), cuis: tuple[str, ...] = ()) -> QAPair:
-    return QAPair(f"p{n}", question, "a", collection="c", document=str(n), focus=focus, synonyms=synonyms, cuis=cuis)
+def page(n: int, question: str, focus: str, synonyms: tuple[str, ...] = ()) -> QAPair:
+    return QAPair(f"p{n}", question, "a", collection="c", document=str(n), focus=focus, synonyms=synonyms)
 
 
 PAIRS = [
     page(0, "What causes Dengue ?", "Dengue", ("Break-bone fever", "Dengue fever", "Fever X")),
     page(1, "What causes Scurvy ?", "Scurvy", ("Fever X",)),
-    page(2, "How is gout treated?", "Gout", (), ("C1",)),
-    page(3, "What is podagra?", "Podagra", (), ("C1",)),
+    page(2, "How is gout treated?", "Gout"),
+    page(3, "What is podagra?", "Podagra"),
     page(4, "what is GOUT", "gout."),
 ]
 
@@ -31,11 +30,9 @@ def test_reworded_leaves_the_focus_out() -> None:
     ]
 
 
-def test_topics_and_concepts() -> None:
+def test_the_same_topic() -> None:
     assert topics.same_topic(PAIRS[2], PAIRS[4])
     assert not topics.same_topic(PAIRS[2], PAIRS[3])
-    assert topics.same_concept(PAIRS[2], PAIRS[3])
-    assert not topics.same_concept(PAIRS[0], PAIRS[1])
     bare, other = QAPair("x", "What is gout?", "a"), QAPair("y", "What causes gout?", "a")
     assert topics.same_topic(bare, bare), "a pair without focus and document is at least of its own topic"
     assert not topics.same_topic(bare, other)
@@ -44,14 +41,6 @@ def test_topics_and_concepts() -> None:
 def test_own_draws_the_same_every_time() -> None:
     assert topics.own(PAIRS, range(5), 3) == topics.own(PAIRS, [4, 3, 2, 1, 0], 3)
     assert topics.own(PAIRS, range(5), 3) != topics.own(PAIRS, range(5), 3, seed=1)
-
-
-def test_wilson_interval() -> None:
-    # Values of R's prop.test(34, 39, correct = FALSE).
-    low, high = wilson(34, 39)
-    assert (low, high) == (pytest.approx(0.733, abs=5e-4), pytest.approx(0.944, abs=5e-4))
-    assert wilson(0, 0) == (0.0, 1.0)
-    assert share([True, False, True, True]) == {"n": 4, "share": 0.75, "low": 0.301, "high": 0.954}
 
 
 @pytest.mark.medquad

@@ -249,6 +249,20 @@ def test_two_processes_give_the_loss_of_one_at_the_same_global_batch(
         assert loss == pytest.approx(expected, abs=2e-3), f"{split} loss at step {step}"
 
 
+def test_a_run_folder_that_may_not_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from configs.errors import UserError
+    from configs.recipes import load_recipe
+    from finetune.train import _claim, _mended
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "run.json"))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UserError, match=r"run\.json: Permission denied; the checkpoints in"), _mended(tmp_path):
+        _claim(tmp_path, load_recipe("grounded"), {})
+    assert list(tmp_path.iterdir()) == []
+
+
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

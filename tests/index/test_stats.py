@@ -67,7 +67,7 @@ def test_tables_json_csv_and_plots(corpus: Corpus, tmp_path: Path, capsys: pytes
         "answer_words.png",
         "question_words.png",
     } <= names
-    assert not any(name.endswith(".part") for name in names)
+    assert not any(name.startswith(".") for name in names)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (tmp_path / "out").glob("*.png"))
     stats.print_tables(found, top=1)
     printed = capsys.readouterr().out

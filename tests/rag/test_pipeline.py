@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -180,6 +182,56 @@ def test_an_abandoned_stream_stops_the_generator_and_frees_the_turn(tmp_path: Pa
     stream.close()  # type: ignore[attr-defined]
     assert generator.closed == 1
     assert pipeline.invoke("What is gout?").complete
+
+
+def test_a_stream_that_nobody_reads_on_blocks_no_other(tmp_path: Path) -> None:
+    pipeline, generator = make(tmp_path, "Drinking water helps to prevent attacks. " + GOUT)
+    whole = list(pipeline.stream("What is gout?"))
+    left = pipeline.stream("What is gout?")
+    next(left)
+    next(left)
+    answers: list[Answer] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(pipeline.invoke("What is gout?")), daemon=True),
+        threading.Thread(target=lambda: answers.extend(list(pipeline.stream("What is gout?"))[-1:]), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+        thread.join(20)
+    assert [answer.text for answer in answers] == [whole[-1].text] * 2
+    # And it can be read on, as if nobody had asked meanwhile.
+    assert [answer.draft for answer in left] == [answer.draft for answer in whole[2:]]
+    assert generator.closed == 4
+
+
+def test_one_thread_at_a_time_computes(tmp_path: Path) -> None:
+    pipeline, generator = make(tmp_path, GOUT)
+    inside, most = [0], [0]
+    write = generator.stream
+
+    def watched(messages: list[BaseMessage], **options: Any) -> Iterator[AIMessageChunk]:
+        words = write(messages, **options)
+        while True:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.001)
+            word = next(words, None)
+            inside[0] -= 1
+            if word is None:
+                return
+            yield word
+
+    generator.stream = watched  # type: ignore[method-assign]
+    answers: list[Answer] = []
+    asked = [lambda: answers.append(pipeline.invoke("What is gout?"))] * 2
+    asked += [lambda: answers.extend(list(pipeline.stream("What is gout?"))[-1:])] * 2
+    threads = [threading.Thread(target=ask) for ask in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len({answer.text for answer in answers}) == 1
+    assert (len(answers), most[0]) == (4, 1)
 
 
 def test_numbers_shown_first_are_the_numbers_kept(tmp_path: Path) -> None:

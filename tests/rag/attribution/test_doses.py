@@ -26,7 +26,7 @@ from rag.attribution.quantities import quantities
 from rag.pipeline import Pipeline
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
-from rag.retrieval.names import names_it
+from rag.retrieval.names import Said, names_it
 from tests import fakes
 
 if TYPE_CHECKING:
@@ -97,13 +97,13 @@ def test_what_is_shown_holds_no_dose_and_every_other_sentence(parts: list[str]) 
 )
 def test_a_page_is_named_by_its_whole_name(question: str, named: bool) -> None:
     pair = QAPair("q", "What are the treatments for Q fever?", Q_FEVER, focus="Q fever", synonyms=("Coxiellosis",))
-    assert names_it(question, pair) == named
+    assert names_it(Said.of(question), pair) == named
 
 
 def test_a_page_without_a_focus_is_named_by_the_words_of_its_question() -> None:
     pair = QAPair("q", "How is croup treated?", "Dexamethasone 0.6 mg/kg is given.")
-    assert names_it("how do they treat croup, is it treated at home?", pair)
-    assert not names_it("how is a cough treated?", pair)
+    assert names_it(Said.of("how do they treat croup, is it treated at home?"), pair)
+    assert not names_it(Said.of("how is a cough treated?"), pair)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def test_six_hundred_messages_show_no_dose_even_with_the_worst_retriever(
         left_out += sum(source.doses_left_out for source in answer.sources)
         if answer.status == "emergency":
             assert body(answer).strip() == "", message
-        unnamed = {source.n for source in answer.sources if not names_it(message, by_id[source.pair_id])}
+        unnamed = {source.n for source in answer.sources if not names_it(Said.of(message), by_id[source.pair_id])}
         shown = [source.text for source in answer.sources if source.n in unnamed]
         shown += [sentence.text for sentence in answer.sentences if unnamed & set(sentence.citations)]
         assert [dose for text in shown for dose in doses(text)] == [], message

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from index.words import tokens
 from rag.attribution.draft import is_cut, is_noise, pieces_of, unmarked
-from rag.attribution.words import tokens
 
 
 def test_a_mark_belongs_to_what_it_follows_and_at_a_lines_start_to_what_follows_it() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from index.words import tokens
 from rag.attribution.entities import names
-from rag.attribution.words import tokens
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from configs import load
 from configs.schema import Answering, IndexSettings, Passages
 from index.build import build
 from index.corpus import QAPair
+from index.words import STOP, tokens
 from rag.answer import Answer, Sentence, Source
 from rag.attribution.attribute import attribute
 from rag.attribution.doses import unsourced_doses
 from rag.attribution.quantities import holds, quantities
 from rag.attribution.references import references, without_marks
 from rag.attribution.units import SMALL, UNITS
-from rag.attribution.words import STOP, tokens
 from rag.pipeline import Pipeline
 from rag.retrieval.hybrid import HybridRetriever
 from tests import fakes

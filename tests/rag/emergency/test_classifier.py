@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from configs import load
@@ -19,8 +20,18 @@ UNCOVERED = Path(__file__).parents[3] / "eval" / "datasets" / "questions" / "unc
 
 def test_it_is_silent_with_an_embedder_it_was_not_fitted_with() -> None:
     classifier = EmergencyClassifier.load()
-    assert len(classifier.weights) == 384
+    assert len(classifier.model.weights) == 384
     assert classifier("I don't feel like living any more", FakeEmbedder(dimensions=384)) is None
+
+
+def test_the_shipped_models_scores_are_known() -> None:
+    model = EmergencyClassifier.load().model
+    vectors = np.zeros((3, 384), np.float32)
+    vectors[0, 0] = vectors[1, 379] = 1
+    vectors[2] = 384**-0.5
+    known = [0.03441433163727199, 0.16580403961184964, 0.008843884771657677]
+    assert model.probability(vectors) == pytest.approx(known, abs=1e-9)
+    assert model.threshold == pytest.approx(0.65)
 
 
 @pytest.mark.weights

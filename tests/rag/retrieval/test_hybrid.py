@@ -15,7 +15,7 @@ from index.build import build
 from index.corpus import QAPair
 from index.sources import STARTER, load_corpus
 from rag.retrieval.hybrid import HybridRetriever
-from rag.retrieval.names import Names, other_name
+from rag.retrieval.names import Names, Said, other_name
 from rag.retrieval.question import MAX_WORDS, SHORT_WORDS, parts, short
 from tests import fakes
 
@@ -175,7 +175,7 @@ def test_names_in_a_question() -> None:
     names = Names(pairs)
 
     def rows(text: str) -> list[int]:
-        return np.concatenate([found.pairs for found in names.find(text)] or [np.empty(0, int)]).tolist()
+        return np.concatenate([found.pairs for found in names.find(Said.of(text))] or [np.empty(0, int)]).tolist()
 
     assert rows("what helps against break-bone fevers?") == [0]
     assert rows("a fever in Marfan Syndrome") == [1, 2]
@@ -184,20 +184,47 @@ def test_names_in_a_question() -> None:
     assert rows("mfs") == [2]
     assert rows("your health") == []
     assert rows("side effects of aspirin") == []
-    assert Names(pairs, frozenset({"break-bone fever"})).find("break-bone") == []
+    assert Names(pairs, frozenset({"break-bone fever"})).find(Said.of("break-bone")) == []
+
+
+def test_the_names_of_a_question_are_searched_once_and_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [page(0, "What is dengue?", "A fever.", "Dengue", ("Break-bone fever",)), page(1, "q", "Heat.", "Fever")]
+    retriever = make(tmp_path, pages)
+    searched: list[Said] = []
+    find = Names.find
+    monkeypatch.setattr(Names, "find", lambda self, said: [searched.append(said), find(self, said)][1])
+
+    found = retriever.retrieve("Is break-bone fever bad?", 2)
+    assert len(searched) == 1
+    by_focus = {hit.pair.focus: hit for hit in found.hits}
+    assert found.names_one_of(by_focus.values())
+    assert found.names_one_of([by_focus["Dengue"]])
+    assert not found.names_one_of([by_focus["Fever"]]), "the longest name at a place is the one that is meant"
+    assert not found.names_one_of([])
+    assert len(searched) == 1
+
+    # A signature is not searched for, but what it names is named.
+    long = retriever.retrieve("Hello! I am tired. Why is my skin red? Thank you, your dengue patient.", 2)
+    assert long.names_one_of([by_focus["Dengue"]])
+    assert len(searched) - 1 == len(set(searched[1:])) > 2
+    assert not retriever.retrieve("?", 2).names_one_of(by_focus.values())
 
 
 def test_the_other_name_by_which_a_page_is_asked_for() -> None:
     dengue = page(0, "q", "a", "Dengue", ("Break-bone fever", "Bone fever", "DF", "Side Effects"))
-    assert other_name("What helps against break-bone fevers?", dengue) == "Break-bone fever"
-    assert other_name("what helps against bone fever", dengue) == "Bone fever"
-    assert other_name("Is break-bone fever the same as dengue?", dengue) == ""
-    assert other_name("What is yellow fever?", dengue) == ""
-    assert other_name("is DF bad", dengue) == "DF"
-    assert other_name("is df bad", dengue) == ""
-    assert other_name("side effects of aspirin", dengue) == ""
-    assert other_name("", dengue) == other_name("What is dengue?", page(1, "q", "a", "Dengue", ())) == ""
-    assert other_name("What is a stroke?", page(2, "q", "a", "", ("Stroke",))) == "Stroke"
+    assert other_name(Said.of("What helps against break-bone fevers?"), dengue) == "Break-bone fever"
+    assert other_name(Said.of("what helps against bone fever"), dengue) == "Bone fever"
+    assert other_name(Said.of("Is break-bone fever the same as dengue?"), dengue) == ""
+    assert other_name(Said.of("What is yellow fever?"), dengue) == ""
+    assert other_name(Said.of("is DF bad"), dengue) == "DF"
+    assert other_name(Said.of("is df bad"), dengue) == ""
+    assert other_name(Said.of("side effects of aspirin"), dengue) == ""
+    assert (
+        other_name(Said.of(""), dengue) == other_name(Said.of("What is dengue?"), page(1, "q", "a", "Dengue", ())) == ""
+    )
+    assert other_name(Said.of("What is a stroke?"), page(2, "q", "a", "", ("Stroke",))) == "Stroke"
 
 
 def test_a_short_question_is_one_sentence() -> None:

@@ -36,7 +36,7 @@ PAGES = (("./", "Chat"), ("./compare", "Compare"), ("./report", "Evaluation repo
 
 MEDQUAD_LINKS = (
     '<a href="https://github.com/abachaa/MedQuAD" target="_blank" rel="noopener noreferrer">MedQuAD</a>, '
-    '<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank" rel="noopener noreferrer">licence</a>.'
+    '<a href="https://creativecommons.org/licenses/by/4.0/" target="_blank" rel="noopener noreferrer">license</a>.'
 )
 
 TITLE = "medcite: health answers with their sources"
@@ -73,7 +73,7 @@ def page_options(corpus: Sequence[Part] = ()) -> dict[str, Any]:
 
 
 def theme() -> Any:
-    """Gradio's bare theme in system fonts; colours are the style sheet's variables."""
+    """Gradio's bare theme in system fonts; colors are the style sheet's variables."""
     return gr.themes.Base(font=list(FONTS), font_mono=["ui-monospace", "monospace"], radius_size="sm").set(
         body_background_fill="var(--mc-page)",
         body_background_fill_dark="var(--mc-page)",
@@ -207,7 +207,7 @@ def masthead(corpus: Sequence[Part], here: str = "./") -> str:
 
 
 def footer(corpus: Sequence[Part]) -> str:
-    """Attribution and licence of what the index holds, as far as that is known, and how well it all works."""
+    """Attribution and license of what the index holds, as far as that is known, and how well it all works."""
     words = escape(identity.attribution(corpus))
     links = MEDQUAD_LINKS if any(part.kind == "medquad" for part in corpus) else ""
     return (

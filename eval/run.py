@@ -140,10 +140,10 @@ def _named(given: str, known: tuple[Name, ...], option: str) -> list[Name]:
 def _calibration(judge: Any, run: Any) -> dict[str, Any]:
     """How far the checker of citations can itself be trusted, on sentences of the test topics whose label is known."""
     from eval.checker import checker, trust
-    from eval.checker.altered import labelled
+    from eval.checker.altered import labeled
 
     pairs = run.pipeline.index.pairs
-    unseen = labelled(pairs, run.splits.rows(pairs, "test"), trust.SENTENCES)
+    unseen = labeled(pairs, run.splits.rows(pairs, "test"), trust.SENTENCES)
     found = {"split": "test", "n": len(unseen), **trust.report(judge, unseen)}
     if isinstance(judge, checker.SupportChecker):
         found["threshold"] = judge.model.threshold

@@ -171,7 +171,7 @@ def _export(args: argparse.Namespace) -> int:
     exports = work.data / "exports"
     if args.to == "merged":
         if args.quant:
-            raise UserError("--quant is for gguf and ollama; merged weights are not quantised")
+            raise UserError("--quant is for gguf and ollama; merged weights are not quantized")
         out = export.merged(section, work.models, args.out or exports / f"{name}-merged")
     elif args.to == "gguf":
         quant = args.quant or "f16"

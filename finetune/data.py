@@ -19,7 +19,7 @@ from configs.recipes import Data, Kind
 from configs.schema import Prompt
 from index.corpus import QAPair
 from index.sentences import spans
-from index.splits import Split, Splits, normalise
+from index.splits import Split, Splits, normalize
 from rag import prompt
 from rag.retrieval.hits import Hit, Retrieval
 
@@ -212,10 +212,10 @@ class _Maker:
         other = hit.pair
         if self.splits.topic_of.get(other.id) == self.splits.topic_of[pair.id] or set(other.cuis) & set(pair.cuis):
             return True
-        names = {normalise(name) for name in (pair.focus, *pair.synonyms) if name}
-        if names & {normalise(name) for name in (other.focus, *other.synonyms) if name}:
+        names = {normalize(name) for name in (pair.focus, *pair.synonyms) if name}
+        if names & {normalize(name) for name in (other.focus, *other.synonyms) if name}:
             return True
-        return hit.question_cosine > SAME_QUESTION or normalise(other.answer) == normalise(pair.answer)
+        return hit.question_cosine > SAME_QUESTION or normalize(other.answer) == normalize(pair.answer)
 
     def _room(self, dice: random.Random) -> Prompt:
         """A prompt of half the recipe's size to all of it, so that short and long ones are learnt."""

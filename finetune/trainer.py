@@ -102,7 +102,7 @@ class PackingCollator:
         return batch
 
 
-class LikeLengths(Sampler[int]):
+class LengthGroupedSampler(Sampler[int]):
     """Row numbers in an order in which neighbours, `batch` at a time, are about as long."""
 
     def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
@@ -142,13 +142,13 @@ class CompletionTrainer(SFTTrainer):
         learn_completions(self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model)
         self.model_accepts_loss_kwargs: bool = True  # the loss below is divided by the tokens of the whole step
         for parameter in self.model.parameters():
-            if parameter.requires_grad:  # over a quantised base TRL makes them bf16, which rounds small steps away
+            if parameter.requires_grad:  # over a quantized base TRL makes them bf16, which rounds small steps away
                 parameter.data = parameter.data.float()
         self.seen = 0
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        return LikeLengths(list(rows["length"]), self.args.per_device_train_batch_size, self.args.seed)
+        return LengthGroupedSampler(list(rows["length"]), self.args.per_device_train_batch_size, self.args.seed)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

@@ -85,7 +85,7 @@ class Labeler:
         return asked, scored, candidates(asked, scored, retriever.state, hide)
 
     def example(self, one: Made) -> Example:
-        """A made question with its candidates, labelled by topic, question type and UMLS concept."""
+        """A made question with its candidates, labeled by topic, question type and UMLS concept."""
         topic, wanted = self.topics[one.row], self.pairs[one.row]
         asked, scored, found = self.examine(one.question, one.hidden, int(topic) if one.kind == "masked" else -1)
         rows = scored.pairs[found.places]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from index.corpus import QAPair
-from index.splits import normalise
+from index.splits import normalize
 from rag.retrieval.names import theme
 
 FORMS = Path(__file__).parent / "questions" / "forms.toml"
@@ -78,7 +78,7 @@ def _name(pair: QAPair, dice: random.Random) -> tuple[str, str]:
     """A name of the pair's topic as somebody types it, and the synonym in it that is to be hidden."""
     synonyms = [name for name in pair.synonyms if not theme(name) and len(name) < 60]
     name = dice.choice(synonyms) if synonyms and dice.random() < SYNONYM else pair.focus
-    hide = name != pair.focus and normalise(pair.focus) not in normalise(name) and dice.random() < HIDDEN
+    hide = name != pair.focus and normalize(pair.focus) not in normalize(name) and dice.random() < HIDDEN
     hidden = name if hide else ""
     if dice.random() < 0.5:
         name = re.sub(r"\s*\(.*?\)", "", name) or name

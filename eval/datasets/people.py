@@ -1,4 +1,4 @@
-"""Questions as people ask them, labelled by the pages and pairs of MedQuAD that answer them; `people.md` says how.
+"""Questions as people ask them, labeled by the pages and pairs of MedQuAD that answer them; `people.md` says how.
 
 for asked in people("validation"): asked.question, asked.pages, asked.pairs, asked.covered
 """

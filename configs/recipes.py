@@ -1,6 +1,6 @@
 """Training recipes: one TOML file each under `configs/recipes/`, all that decides a fine-tuning run.
 
-    recipe = load_recipe("grounded", ["optimiser.learning_rate=5e-4"])
+    recipe = load_recipe("grounded", ["optimizer.learning_rate=5e-4"])
 
 A recipe is saved beside the adapter that it made.
 """
@@ -21,7 +21,7 @@ RECIPES = Path(__file__).parent / "recipes"
 Share = Annotated[float, Field(ge=0, le=1)]
 Kind = Literal["closed", "grounded", "uncovered"]
 Format = Literal["chat", "instruction", "mistral", "llama3"]
-Optimiser = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor"]
+Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor"]
 
 
 class Data(Section):
@@ -65,16 +65,16 @@ class Lora(Section):
 class Weights(Section):
     """How the frozen weights are held."""
 
-    quantisation: Literal["none", "nf4", "int8"] = "none"
+    quantization: Literal["none", "nf4", "int8"] = "none"
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
         "auto", description="of what is computed; auto: bf16 where the hardware multiplies it, else fp32"
     )
 
 
-class OptimiserSettings(Section):
+class OptimizerSettings(Section):
     """How the adapter is moved."""
 
-    name: Optimiser = "adamw"
+    name: Optimizer = "adamw"
     learning_rate: float = Field(gt=0)
     schedule: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     warmup_steps: int = Field(0, ge=0)
@@ -121,7 +121,7 @@ class Recipe(Section):
     data: Data = Data()
     lora: Lora
     weights: Weights = Weights()
-    optimiser: OptimiserSettings
+    optimizer: OptimizerSettings
     loss: Loss = Loss()
     schedule: Schedule = Schedule()
 

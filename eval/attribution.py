@@ -1,4 +1,4 @@
-"""How well attribution tells what its sources say: labelled variants of real sentences, made by rule.
+"""How well attribution tells what its sources say: labeled variants of real sentences, made by rule.
 
     python -m eval attribution CORPUS [-n 400] [--seed 0] [--json]
 

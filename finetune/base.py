@@ -16,22 +16,22 @@ from configs.schema import Generator
 def adapted(recipe: Recipe, cuda: bool) -> tuple[Recipe, list[str]]:
     """The recipe as this machine can run it, and a line for each thing that needs CUDA and its stand-in."""
     notes: list[str] = []
-    weights, optimiser = recipe.weights, recipe.optimiser
+    weights, optimizer = recipe.weights, recipe.optimizer
     if not cuda:
-        if weights.quantisation != "none":
+        if weights.quantization != "none":
             notes.append(
-                f"weights.quantisation={weights.quantisation} needs CUDA to be of use; the weights stay unquantised"
+                f"weights.quantization={weights.quantization} needs CUDA to be of use; the weights stay unquantized"
             )
-            weights = weights.model_copy(update={"quantisation": "none"})
+            weights = weights.model_copy(update={"quantization": "none"})
         if weights.precision == "fp16":
             notes.append("weights.precision=fp16 needs CUDA; auto is taken")
             weights = weights.model_copy(update={"precision": "auto"})
-        if optimiser.name in ("adamw_8bit", "paged_adamw", "paged_adamw_8bit"):
-            notes.append(f"optimiser.name={optimiser.name} needs CUDA; adamw is taken")
-            optimiser = optimiser.model_copy(update={"name": "adamw"})
+        if optimizer.name in ("adamw_8bit", "paged_adamw", "paged_adamw_8bit"):
+            notes.append(f"optimizer.name={optimizer.name} needs CUDA; adamw is taken")
+            optimizer = optimizer.model_copy(update={"name": "adamw"})
     elif weights.precision == "auto":
         weights = weights.model_copy(update={"precision": _auto(cuda)})
-    return recipe.model_copy(update={"weights": weights, "optimiser": optimiser}), notes
+    return recipe.model_copy(update={"weights": weights, "optimizer": optimizer}), notes
 
 
 def load(section: Generator, recipe: Recipe, cache: Path) -> Any:
@@ -52,9 +52,9 @@ def load(section: Generator, recipe: Recipe, cache: Path) -> Any:
         precision = _auto(cuda)
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
     options: dict[str, Any] = {"dtype": dtype}
-    quantised = recipe.weights.quantisation
-    if quantised != "none":
-        options["quantization_config"] = _quantisation(quantised, dtype)
+    quantized = recipe.weights.quantization
+    if quantized != "none":
+        options["quantization_config"] = _quantization(quantized, dtype)
     with reading(section.model):
         model = AutoModelForCausalLM.from_pretrained(place, **options)
     model.config.use_cache = False
@@ -139,11 +139,11 @@ def _auto(cuda: bool) -> Literal["bf16", "fp16", "fp32"]:
     return "bf16" if native_precision("cpu") == "bf16" else "fp32"
 
 
-def _quantisation(kind: str, dtype: Any) -> Any:
+def _quantization(kind: str, dtype: Any) -> Any:
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
-        raise UserError(f"weights.quantisation={kind} needs bitsandbytes: pip install -e '.[train]'") from None
+        raise UserError(f"weights.quantization={kind} needs bitsandbytes: pip install -e '.[train]'") from None
     from transformers import BitsAndBytesConfig
 
     four = kind == "nf4"

@@ -43,13 +43,15 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
         *(f"- what the splits cannot know: {said}" for said in [manifest.get("split_caveat")] if said),
         *(f"- {line}" for line in identity.licenses(parts(manifest))),
         "",
-        "| kind | examples | trimmed | learnt tokens |",
+        "| kind | examples | trimmed | completion tokens |",
         "|---|---|---|---|",
     ]
     train = report.get("train", {})
     for kind, count in train.get("made", {}).items():
-        lines.append(f"| {kind} | {count:,} | {train['trimmed'].get(kind, 0):,} | {train['learnt'].get(kind, 0):,} |")
-    lora, optimiser, schedule = recipe["lora"], recipe["optimiser"], recipe["schedule"]
+        lines.append(
+            f"| {kind} | {count:,} | {train['trimmed'].get(kind, 0):,} | {train['completion_tokens'].get(kind, 0):,} |"
+        )
+    lora, optimizer, schedule = recipe["lora"], recipe["optimizer"], recipe["schedule"]
     lines += [
         "",
         "## Training",
@@ -57,7 +59,7 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
         f"- LoRA r {lora['r']}, alpha {lora['alpha']}, dropout {lora['dropout']}, targets {lora['targets']}"
         + (f", blocks from {lora['first_layer']} on" if lora.get("first_layer") else "")
         + (", rsLoRA" if lora["rslora"] else ""),
-        f"- {optimiser['name']}, learning rate {optimiser['learning_rate']:g}, {optimiser['schedule']}, "
+        f"- {optimizer['name']}, learning rate {optimizer['learning_rate']:g}, {optimizer['schedule']}, "
         f"batch {schedule['batch']} x {schedule['accumulation']}",
         f"- {trained['steps']:,} steps, {trained['epochs']:g} epochs, {trained['tokens']:,} tokens, "
         f"{trained['trainable_parameters']:,} trained parameters",

@@ -2,7 +2,7 @@
 
     python -m finetune export --to merged|gguf|ollama [--quant f16|q8_0|q4_1] [--adapter FOLDER] [--out FOLDER]
 
-Adapters are merged into the unquantised base. Every export is written aside and renamed when it is whole.
+Adapters are merged into the unquantized base. Every export is written aside and renamed when it is whole.
 """
 
 from __future__ import annotations
@@ -57,26 +57,26 @@ def merged(section: Generator, models: Path, out: Path) -> Path:
     return out
 
 
-def gguf(section: Generator, models: Path, out: Path, quantisation: str = "f16") -> Path:
+def gguf(section: Generator, models: Path, out: Path, quantization: str = "f16") -> Path:
     """The merged model as one GGUF file `out`, in f16, q8_0 or q4_1. Raises UserError as `merged`."""
     from index.weights import resolve
 
-    if quantisation not in gguf_file.KINDS:
-        raise UserError(f"--quant {quantisation}: there are {', '.join(gguf_file.KINDS)}")
+    if quantization not in gguf_file.KINDS:
+        raise UserError(f"--quant {quantization}: there are {', '.join(gguf_file.KINDS)}")
     base = Path(resolve(section.model)) / section.gguf_file if section.gguf_file else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".merging-") as scratch:
         folder = merged(section, models, Path(scratch) / "model")
         with _room(out), files.aside(out) as new:
-            gguf_file.write(folder, new, quantisation, base)
+            gguf_file.write(folder, new, quantization, base)
     return out
 
 
-def ollama(section: Generator, models: Path, out: Path, quantisation: str = "q8_0") -> Path:
+def ollama(section: Generator, models: Path, out: Path, quantization: str = "q8_0") -> Path:
     """A folder that Ollama creates a model from: the GGUF file and a Modelfile."""
     with _new(out) as folder:
-        name = f"model-{quantisation}.gguf"
-        gguf(section, models, folder / name, quantisation)
+        name = f"model-{quantization}.gguf"
+        gguf(section, models, folder / name, quantization)
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(locate(section, models))

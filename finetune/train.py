@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from rag.generators.template import Template
 
-OPTIMISERS = {
+OPTIMIZERS = {
     "adamw": "adamw_torch",
     "adamw_8bit": "adamw_8bit",
     "paged_adamw": "paged_adamw_32bit",
@@ -66,7 +66,7 @@ def train(
     provenance: dict[str, Any],
     start: Path | None = None,
 ) -> dict[str, Any]:
-    """Train, or go on where a killed run of the same recipe and examples stopped; return the manifest.
+    """Train, or resume an interrupted run of the same recipe and examples; return the manifest.
 
     `work` keeps checkpoints and the loss curve, `out` becomes the adapter's folder, `start` is an adapter whose
     weights the run begins with.
@@ -124,8 +124,8 @@ def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Templa
 
     from finetune.trainer import Collator, CompletionTrainer, PackingCollator
 
-    schedule, optimiser = recipe.schedule, recipe.optimiser
-    rows = {name: _labelled(examples[name], recipe.loss) for name in ("train", "validation")}
+    schedule, optimizer = recipe.schedule, recipe.optimizer
+    rows = {name: _labeled(examples[name], recipe.loss) for name in ("train", "validation")}
     a_step = schedule.batch * schedule.accumulation * PartialState().num_processes
     steps = schedule.max_steps or max(1, round(schedule.epochs * len(rows["train"]) / a_step))
     every = max(1, steps // schedule.checkpoints)
@@ -137,12 +137,12 @@ def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Templa
         gradient_accumulation_steps=schedule.accumulation,
         num_train_epochs=schedule.epochs,
         max_steps=schedule.max_steps or -1,
-        optim=OPTIMISERS[optimiser.name],
-        learning_rate=optimiser.learning_rate,
-        lr_scheduler_type=optimiser.schedule,
-        warmup_steps=optimiser.warmup_steps or optimiser.warmup_ratio,
-        weight_decay=optimiser.weight_decay,
-        max_grad_norm=optimiser.max_grad_norm,
+        optim=OPTIMIZERS[optimizer.name],
+        learning_rate=optimizer.learning_rate,
+        lr_scheduler_type=optimizer.schedule,
+        warmup_steps=optimizer.warmup_steps or optimizer.warmup_ratio,
+        weight_decay=optimizer.weight_decay,
+        max_grad_norm=optimizer.max_grad_norm,
         eval_strategy="steps",
         eval_steps=every,
         save_strategy="steps",
@@ -190,7 +190,7 @@ def _trainer(recipe: Recipe, model: Any, examples: DatasetDict, template: Templa
     return trainer
 
 
-def _labelled(rows: Any, loss: Loss) -> Any:
+def _labeled(rows: Any, loss: Loss) -> Any:
     """Rows as the trainer takes them: `input_ids`, `labels` (the prompt's tokens ignored), `length` and `kind`.
 
     Where the recipe weighs the decision, also `weights`, one a token.
@@ -279,7 +279,7 @@ def _watcher(work: Path, trainer: Any) -> Any:
             loss = logs.get("loss", logs.get("eval_loss"))
             if loss is not None and not math.isfinite(loss):
                 raise RecipeFailed(
-                    f"the loss at step {state.global_step} is not a number; lower optimiser.learning_rate "
+                    f"the loss at step {state.global_step} is not a number; lower optimizer.learning_rate "
                     f"(the checkpoints in {work} are kept)"
                 )
             if "loss" in logs and state.log_history:
@@ -315,7 +315,7 @@ def _mended(work: Path) -> Iterator[None]:
     import torch
     from safetensors import SafetensorError
 
-    kept = f"the checkpoints in {work} are kept: run the same command again to go on"
+    kept = f"the checkpoints in {work} are kept: run the same command again to resume"
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError):

@@ -132,7 +132,7 @@ def _join(blocks: list[_Block]) -> str:
     return "".join(before[kind] + text for kind, text in texts if text).strip()
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """A name as it is compared: no case, no punctuation but inside words, single spaces."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(re.sub(r"[^\w\s'+-]|(?<!\w)['-]+|['-]+(?!\w)", " ", folded).split())

@@ -48,8 +48,8 @@ class Part:
 def part(kind: Kind, name: str, pairs: int | None = None) -> Part:
     """A part with the name, attribution and license of its kind; an own one is called `name`."""
     if kind in CREDITS:
-        known, credit, licence = CREDITS[kind]
-        return Part(known, kind, pairs, credit, licence)
+        known, credit, license = CREDITS[kind]
+        return Part(known, kind, pairs, credit, license)
     plain = " ".join("".join(mark if mark.isprintable() else " " for mark in name).split())
     return Part(plain[:80] or "corpus", kind, pairs, plain[:80] or "corpus")
 
@@ -136,7 +136,7 @@ def attribution(parts: Sequence[Part]) -> str:
 
 def licenses(parts: Sequence[Part]) -> list[str]:
     """A line for each source: its attribution and license, or that the license is not known."""
-    return [_credit(one) if one.license else f"{one.name}: see the corpus for its licence" for one in parts]
+    return [_credit(one) if one.license else f"{one.name}: see the corpus for its license" for one in parts]
 
 
 def _name(one: Part) -> str:

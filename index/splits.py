@@ -3,7 +3,7 @@
     splits = make(corpus.pairs, corpus.digest, seed=0)
     splits.save(folder); Splits.open(folder).rows(corpus.pairs, "validation")
 
-Two pairs are of one topic if they share the normalised focus, the document, the normalised question or the
+Two pairs are of one topic if they share the normalized focus, the document, the normalized question or the
 answer text. A text that more than BOILERPLATE_TOPICS topics share joins nothing (or one topic would swallow
 thousands of pairs); such pairs are left out of validation and test instead. Where pairs name no focus, one disease
 can be several topics: `caveat` says so, and it stands beside every figure of a leak or a topic.
@@ -33,7 +33,7 @@ BOILERPLATE_TOPICS = 5
 SCHEMA = 1
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Case, accents of compatibility, punctuation and white space taken out: what "the same question" means."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
 
@@ -113,9 +113,9 @@ def topics(pairs: Sequence[QAPair]) -> tuple[list[int], list[bool]]:
     Boilerplate is counted over the topics that focus, document and question make, before answers join any.
     """
     union = _Union(len(pairs))
-    union.join(normalise(pair.focus) or None for pair in pairs)
+    union.join(normalize(pair.focus) or None for pair in pairs)
     union.join((pair.collection, pair.document) if pair.document else None for pair in pairs)
-    union.join(normalise(pair.question) for pair in pairs)
+    union.join(normalize(pair.question) for pair in pairs)
     sharing: dict[str, set[int]] = defaultdict(set)
     answers = [" ".join(pair.answer.split()) for pair in pairs]
     for row, answer in enumerate(answers):
@@ -132,7 +132,7 @@ def caveat(pairs: Sequence[QAPair]) -> str:
     The share is of all pairs. Without a focus only a document, a question or an answer ties a pair to others, so
     two pages on one disease are two topics: what is counted as leaking from test to train is a lower bound.
     """
-    bare = [pair for pair in pairs if not normalise(pair.focus)]
+    bare = [pair for pair in pairs if not normalize(pair.focus)]
     if not bare:
         return ""
     share = len(bare) / len(pairs)
@@ -193,11 +193,11 @@ def leaks(pairs: Sequence[QAPair], splits: Splits) -> dict[str, float]:
     train, test = splits.rows(pairs, "train"), splits.rows(pairs, "test")
     topic, _ = topics(pairs)
     known = {topic[row] for row in train}
-    asked = {normalise(pairs[row].question) for row in train}
+    asked = {normalize(pairs[row].question) for row in train}
     total = max(len(test), 1)
     return {
         "topic": sum(topic[row] in known for row in test) / total,
-        "question": sum(normalise(pairs[row].question) in asked for row in test) / total,
+        "question": sum(normalize(pairs[row].question) in asked for row in test) / total,
     }
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from configs import files
 from configs.errors import UserError
 from configs.extras import need
-from index.clean import normalise
+from index.clean import normalize
 
 if TYPE_CHECKING:
     from index.corpus import QAPair
@@ -28,8 +28,8 @@ CountTokens = Callable[[Sequence[str]], Iterable[int]]
 
 
 def topic(pair: QAPair) -> str:
-    """What a pair is about, as it is counted: its normalised focus, else its normalised question."""
-    return normalise(pair.focus) or normalise(pair.question)
+    """What a pair is about, as it is counted: its normalized focus, else its normalized question."""
+    return normalize(pair.focus) or normalize(pair.question)
 
 
 def run(corpus: Corpus, out_folder: Path, count_tokens: CountTokens | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ HNSW_LINKS, HNSW_BUILD, HNSW_SEARCH = 32, 200, 128
 
 
 def make(vectors: np.ndarray, hnsw_above: int) -> Any:
-    """A FAISS index over the rows of `vectors`, float32 (n, d), L2-normalised; inner product is the cosine."""
+    """A FAISS index over the rows of `vectors`, float32 (n, d), L2-normalized; inner product is the cosine."""
     import faiss
 
     count, dimensions = vectors.shape

@@ -58,7 +58,7 @@ def test_help_costs_little(name: str) -> None:
         (["rag", "--file", "/nowhere/x.txt"], "no such file"),
         (["rag", "What is gout?"], "no index there; build one: make index"),
         (["rag", "What is gout?", "--profile", "gpt-9"], "there are: auto, embedded"),
-        (["rag", "What is gout?", "--set", "generator.colour=1"], "unknown key 'generator.colour'"),
+        (["rag", "What is gout?", "--set", "generator.color=1"], "unknown key 'generator.color'"),
         (["rag", "What is gout?", "--max-new-tokens", "0"], "give 1 or more"),
         (["rag.search", "gout", "-k", "0"], "give 1 or more"),
         (["rag.search", " "], "the question is empty"),

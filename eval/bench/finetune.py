@@ -27,8 +27,8 @@ def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
 
     from configs.recipes import load_recipe
     from finetune import base
-    from finetune.train import _labelled, _trainer
-    from finetune.trainer import Collator, LikeLengths
+    from finetune.train import _labeled, _trainer
+    from finetune.trainer import Collator, LengthGroupedSampler
     from rag.generators.loading import tokenizer_of
     from rag.generators.template import Template
 
@@ -38,9 +38,9 @@ def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
     size = recipe.schedule.batch
     template = Template(tokenizer_of(profile.generator, models))
     columns = Dataset.from_dict(_columns(profile, folder, template, recipe, size * n))
-    labelled = _labelled(columns, recipe.loss)
-    order = list(LikeLengths(list(labelled["length"]), size, recipe.seed))
-    batches = [[labelled[at] for at in order[start : start + size]] for start in range(0, len(order), size)]
+    labeled = _labeled(columns, recipe.loss)
+    order = list(LengthGroupedSampler(list(labeled["length"]), size, recipe.seed))
+    batches = [[labeled[at] for at in order[start : start + size]] for start in range(0, len(order), size)]
     tokens = sum(columns["length"])
     tokenizer = template.tokenizer
     collate = Collator(tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id)
@@ -73,7 +73,7 @@ def _bare(model: Any, batches: list[list[dict[str, Any]]], collate: Any) -> None
 
     inner = model.get_base_model()
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=1e-4)
+    optimizer = torch.optim.AdamW(trained, lr=1e-4)
     model.train()
     for rows in batches:
         batch = {name: value.to(model.device) for name, value in collate(rows).items()}
@@ -82,8 +82,8 @@ def _bare(model: Any, batches: list[list[dict[str, Any]]], collate: Any) -> None
         hidden = read.last_hidden_state[:, :-1]
         cross_entropy(inner.lm_head(hidden[labels != -100]).float(), labels[labels != -100]).backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
     if model.device.type == "cuda":
         torch.cuda.synchronize()
 

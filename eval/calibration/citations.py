@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from eval.calibration.fitting import fit as logistic
-from eval.checker.altered import HELD_OUT, Labelled
+from eval.checker.altered import HELD_OUT, Labeled
 from eval.checker.checker import SHIPPED, SupportChecker, measure
 from eval.checker.claims import NAMES
 from eval.checker.trust import add_common, figures, material, pair_weights, print_report
@@ -21,7 +21,7 @@ from index.linear import Linear
 FOLDS = 5
 
 
-def fit(features: np.ndarray, made: Sequence[Labelled]) -> tuple[Linear, dict[str, Any]]:
+def fit(features: np.ndarray, made: Sequence[Labeled]) -> tuple[Linear, dict[str, Any]]:
     """The model with its threshold, and what is said of pairs by models that did not see their page (`figures`).
 
     Each kind of pair weighs the same within its label, and both labels do. The threshold is where the share of

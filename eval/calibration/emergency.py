@@ -1,6 +1,6 @@
 """Fit the emergency classifier, `rag/emergency/classifier.json`: `python -m eval calibrate emergency`.
 
-Fitted on the labelled messages that the phrases were written with, on the calibration half of the uncovered
+Fitted on the labeled messages that the phrases were written with, on the calibration half of the uncovered
 questions and on a sample of the corpus' own questions; held-out messages and the test half are only reported on.
 The threshold is the lowest whose cross-validated false positives on uncovered questions stay at MAX_FALSE_POSITIVES.
 """
@@ -22,7 +22,7 @@ from eval.datasets.consumers import QUESTIONS
 from index.linear import Linear
 
 SAMPLE = 1500
-"""The corpus' questions taken as no emergencies; each weighs a tenth of a labelled message."""
+"""The corpus' questions taken as no emergencies; each weighs a tenth of a labeled message."""
 STRENGTH = 10.0
 """scikit-learn's C; 1, 10 and 100 were compared by cross-validation (docs/decisions/emergencies.md)."""
 MAX_FALSE_POSITIVES = 0.025
@@ -60,14 +60,14 @@ def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[Linear, 
 
     from rag.emergency.phrases import red_flag
 
-    labelled = _rows("emergencies.jsonl")
-    held_out = [row for row in labelled if row["part"] == "held-out"]
-    labelled = [row for row in labelled if row["part"] != "held-out"]
+    labeled = _rows("emergencies.jsonl")
+    held_out = [row for row in labeled if row["part"] == "held-out"]
+    labeled = [row for row in labeled if row["part"] != "held-out"]
     uncovered = _rows("uncovered.jsonl")
-    known = embedder.encode([row["message"] for row in labelled])
+    known = embedder.encode([row["message"] for row in labeled])
     other = embedder.encode([row["question"] for row in uncovered])
     calibration = np.array([row["part"] == "calibration" for row in uncovered])
-    wanted = np.array([bool(row["category"]) for row in labelled])
+    wanted = np.array([bool(row["category"]) for row in labeled])
 
     names = tuple(map(str, range(corpus.shape[1])))
     x = np.vstack([known, other[calibration], corpus])
@@ -91,7 +91,7 @@ def fit(embedder: Any, corpus: np.ndarray, unseen: np.ndarray) -> tuple[Linear, 
     truth = np.array([bool(row["category"]) for row in held_out])
     either = phrases | flagged(embedder.encode([row["message"] for row in held_out]))
     report = {
-        "labelled": len(labelled),
+        "labeled": len(labeled),
         "threshold": model.threshold,
         "cross_validated_recall": round(float((folded[: len(known)][wanted] > threshold).mean()), 3),
         "cross_validated_false_alarms_hard": round(float((folded[: len(known)][~wanted] > threshold).mean()), 3),

@@ -15,7 +15,7 @@ def fit(
     c: float = 1.0,
     standardize: bool = True,
 ) -> Linear:
-    """An L2-regularised logistic regression (scikit-learn, C = `c`), its weights in the features' own units.
+    """An L2-regularized logistic regression (scikit-learn, C = `c`), its weights in the features' own units.
 
     Features (n, len(names)), labels (n,) bool, weight (n,) of each row. `standardize`: the penalty is on features of
     mean 0 and deviation 1. Raises ValueError unless both labels occur.

@@ -1,7 +1,7 @@
 """Sentences of a corpus, altered by rule, with their passages: what attribution and the citation checker are tried on.
 
     cases(pairs, n=400, seed=0)       ->  (kind, what the draft says, the page's sentence, sources), for attribution
-    labelled(pairs, rows, sentences)  ->  claims and premises with a known label, for the checker
+    labeled(pairs, rows, sentences)  ->  claims and premises with a known label, for the checker
 
 TRUE_KINDS say what their page says, FALSE_KINDS do not. The checker is also given list items, sentences of two sources
 joined and only one of these sources, the same topic's other pages, and sentences reordered and reworded as a whole.
@@ -21,7 +21,7 @@ from rapidfuzz import fuzz
 from eval.checker.numbers import source_text
 from index.corpus import QAPair
 from index.sentences import spans
-from index.splits import normalise
+from index.splits import normalize
 
 if TYPE_CHECKING:
     from rag.answer import Source
@@ -84,7 +84,7 @@ _SAME_VERB = {verb: verb for verb in (*_PASSIVE, "leads to", "lead to", "results
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class Labeled:
     """A claim and a premise, whether the premise supports the claim, how they were made, and of which page."""
 
     kind: str
@@ -294,16 +294,16 @@ def source_of(n: int, pair: QAPair, text: str) -> Source:
     return Source(n=n, passage_id=place, pair_id=pair.id, title=pair.title, question=pair.question, text=text)
 
 
-def labelled(pairs: Sequence[QAPair], rows: Sequence[int], sentences: int, seed: int = 0) -> list[Labelled]:
+def labeled(pairs: Sequence[QAPair], rows: Sequence[int], sentences: int, seed: int = 0) -> list[Labeled]:
     """Pairs from up to so many sentences of the given rows, each of another page; the same input, the same pairs."""
     mine = [pairs[row] for row in rows]
     by_id = {pair.id: pair for pair in mine}
     by_topic: dict[str, list[QAPair]] = defaultdict(list)
     for pair in mine:
-        by_topic[normalise(pair.focus) or pair.id].append(pair)
+        by_topic[normalize(pair.focus) or pair.id].append(pair)
     dice = random.Random(f"pairs {seed}")
-    made: list[Labelled] = []
-    before: Labelled | None = None
+    made: list[Labeled] = []
+    before: Labeled | None = None
     page = ""
     for kind, claim, _, sources in cases(mine, sentences, seed):
         source = sources[0]
@@ -314,15 +314,15 @@ def labelled(pairs: Sequence[QAPair], rows: Sequence[int], sentences: int, seed:
         # Every sentence comes unchanged first, and then as its variants.
         page = source.pair_id if kind == "own" else page
         if kind not in _NOT_LABELLED:
-            made.append(Labelled(_NAMES.get(kind, kind), premise, claim, kind in TRUE_KINDS, page))
+            made.append(Labeled(_NAMES.get(kind, kind), premise, claim, kind in TRUE_KINDS, page))
         if kind != "own":
             continue
         own, pair = made[-1], by_id[page]
-        siblings = [p for p in by_topic[normalise(pair.focus) or pair.id] if p.answer != pair.answer]
+        siblings = [p for p in by_topic[normalize(pair.focus) or pair.id] if p.answer != pair.answer]
         if siblings:
             other = dice.choice(siblings)
             text = source_text(other.title, other.question, dice.choice(passages(other.answer)))
-            made.append(Labelled("same topic, other page", text, claim, False, page))
+            made.append(Labeled("same topic, other page", text, claim, False, page))
         for name, turned, supported in (
             ("clauses reordered", _reordered(claim), True),
             ("freely reworded", _freely_reworded(claim), True),
@@ -331,27 +331,27 @@ def labelled(pairs: Sequence[QAPair], rows: Sequence[int], sentences: int, seed:
             ("another number of the passage", _moved_number(claim, source.text, dice), False),
         ):
             if turned:
-                made.append(Labelled(name, premise, turned, supported, page))
+                made.append(Labeled(name, premise, turned, supported, page))
         if before is not None:
             joined = f"{claim[:-1]}, and {before.claim}"
-            made.append(Labelled("two sources", f"{premise}\n\n{before.premise}", joined, True, page))
+            made.append(Labeled("two sources", f"{premise}\n\n{before.premise}", joined, True, page))
             one, lacks = dice.choice([(own, before), (before, own)])
             # Pages share whole sentences: then one source does hold both.
-            if not _held(Labelled("", one.premise, lacks.claim, False, page)):
-                made.append(Labelled("one of its two sources", one.premise, joined, False, page))
+            if not _held(Labeled("", one.premise, lacks.claim, False, page)):
+                made.append(Labeled("one of its two sources", one.premise, joined, False, page))
         items = re.findall(r"^\s*[-*•]\s+(\w.{2,120})$", source.text, re.MULTILINE)
         if items:
             item = dice.sample(items, 1)[0]
-            made.append(Labelled("list item", premise, item, True, page))
+            made.append(Labeled("list item", premise, item, True, page))
             if before is not None:
-                made.append(Labelled("list item, other topic", before.premise, item, False, page))
+                made.append(Labeled("list item, other topic", before.premise, item, False, page))
         before = own
     return [item for item in made if item.supported or not _held(item)]
 
 
-def _held(item: Labelled) -> bool:
-    """Whether an unsupported pair is mislabelled: the premise has the claim's very words, or nearly, elsewhere."""
-    claim, premise = normalise(item.claim), normalise(item.premise)
+def _held(item: Labeled) -> bool:
+    """Whether an unsupported pair is mislabeled: the premise has the claim's very words, or nearly, elsewhere."""
+    claim, premise = normalize(item.claim), normalize(item.premise)
     if f" {claim} " in f" {premise} ":
         return True
     altered = any(word in item.kind for word in ("altered", "opposite", "number", "exchanged"))

@@ -1,6 +1,6 @@
 """How far the checker of citations can itself be trusted: `python -m eval citations --medquad FILE`.
 
-Pairs with a known label are made from the corpus by rule (`labelled`), on test topics; precision, recall, each kind.
+Pairs with a known label are made from the corpus by rule (`labeled`), on test topics; precision, recall, each kind.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from configs import entry
 from configs.errors import UserError
-from eval.checker.altered import HELD_OUT, Labelled, labelled
+from eval.checker.altered import HELD_OUT, Labeled, labeled
 from eval.checker.checker import SHIPPED, Checker, NliChecker, SupportChecker
 from index import splits
 
@@ -24,8 +24,8 @@ SENTENCES = 1200
 """Sentences of a split from which pairs are made."""
 
 
-def report(checker: Checker, made: Sequence[Labelled]) -> dict[str, Any]:
-    """What the checker makes of labelled pairs (`figures`), and `plain`: the same without the kinds of HELD_OUT."""
+def report(checker: Checker, made: Sequence[Labeled]) -> dict[str, Any]:
+    """What the checker makes of labeled pairs (`figures`), and `plain`: the same without the kinds of HELD_OUT."""
     said = checker.supports_all([(item.premise, item.claim) for item in made])
     known = [n for n, item in enumerate(made) if item.kind not in HELD_OUT]
     plain = figures([said[n] for n in known], [made[n] for n in known])
@@ -33,7 +33,7 @@ def report(checker: Checker, made: Sequence[Labelled]) -> dict[str, Any]:
     return result | {"plain": {"n": len(known), "precision": plain["precision"], "recall": plain["recall"]}}
 
 
-def figures(said: Sequence[bool], made: Sequence[Labelled]) -> dict[str, Any]:
+def figures(said: Sequence[bool], made: Sequence[Labeled]) -> dict[str, Any]:
     """Precision and recall of calling pairs supported, in 0..1 (None where nothing is), and shares by kind."""
     called, true = np.array(said, bool), np.array([item.supported for item in made])
 
@@ -50,7 +50,7 @@ def figures(said: Sequence[bool], made: Sequence[Labelled]) -> dict[str, Any]:
     return {**shares(np.ones(len(made))), "weighted": shares(pair_weights(made)), "kinds": kinds}
 
 
-def pair_weights(made: Sequence[Labelled]) -> np.ndarray:
+def pair_weights(made: Sequence[Labeled]) -> np.ndarray:
     """Each kind of pair counts the same within its label, each label the same in all; the mean is 1."""
     count = Counter((item.supported, item.kind) for item in made)
     kinds = Counter(supported for supported, _ in count)
@@ -98,8 +98,8 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def material(args: argparse.Namespace, split: splits.Split) -> tuple[list[Labelled], dict[str, str]]:
-    """Labelled pairs of a split's topics, and of what they were made."""
+def material(args: argparse.Namespace, split: splits.Split) -> tuple[list[Labeled], dict[str, str]]:
+    """Labeled pairs of a split's topics, and of what they were made."""
     if args.medquad is None:
         raise UserError("where is MedQuAD? Give --medquad FILE, or set the variable MEDQUAD")
     from index.sources import load_corpus
@@ -107,11 +107,11 @@ def material(args: argparse.Namespace, split: splits.Split) -> tuple[list[Labell
     corpus = load_corpus([str(args.medquad)], entry.load_for(args).cleaning)
     made = splits.make(corpus.pairs, corpus.digest)
     facts = {"split": split, "splits": made.hash, "corpus": corpus.digest}
-    return labelled(corpus.pairs, made.rows(corpus.pairs, split), args.n), facts
+    return labeled(corpus.pairs, made.rows(corpus.pairs, split), args.n), facts
 
 
 def print_report(args: argparse.Namespace, checker: Checker) -> None:
-    """Judge labelled pairs of test topics with a checker, and print what came of it."""
+    """Judge labeled pairs of test topics with a checker, and print what came of it."""
     unseen, facts = material(args, "test")
     result = {**facts, **report(checker, unseen)}
     if isinstance(checker, SupportChecker):

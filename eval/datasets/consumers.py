@@ -29,13 +29,13 @@ def consumers(retriever: HybridRetriever, mediqa: Path, liveqa: Path) -> tuple[l
     A message that holds a question of LiveQA-Med, which is for reporting, is left out.
     """
     from eval.datasets import judged
-    from index.splits import normalise
+    from index.splits import normalize
 
     alexa = [item.question for item in judged.mediqa(mediqa, "alexa") if judged.on_pages(item, retriever.index.pairs)]
-    kept_apart = [normalise(item.message) for item in judged.liveqa(liveqa)]
+    kept_apart = [normalize(item.message) for item in judged.liveqa(liveqa)]
     messages = []
     for message in dict.fromkeys(item.message for item in judged.rqe(mediqa, "validation")):
-        flat = normalise(message)
+        flat = normalize(message)
         if any(known and known in flat for known in kept_apart):
             continue
         if retriever.names_topic(message):

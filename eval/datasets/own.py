@@ -1,6 +1,6 @@
 """Which passages are of a question's topic, and MedQuAD's own questions asked again in other words.
 
-The right topic: the page has the same normalised focus as the page that the question was taken from, or is that
+The right topic: the page has the same normalized focus as the page that the question was taken from, or is that
 very page. No command of its own; `eval/retrieval/own_questions.py` reports with it.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from index.corpus import QAPair
-from index.splits import normalise
+from index.splits import normalize
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Asked:
 
 
 def same_topic(pair: QAPair, other: QAPair) -> bool:
-    """Whether two pairs share the normalised focus or the document, or are one pair."""
+    """Whether two pairs share the normalized focus or the document, or are one pair."""
     if pair.id == other.id:
         return True
     if pair.document and (pair.collection, pair.document) == (other.collection, other.document):
         return True
-    return bool(pair.focus) and normalise(pair.focus) == normalise(other.focus)
+    return bool(pair.focus) and normalize(pair.focus) == normalize(other.focus)
 
 
 def own(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int = 0) -> list[Asked]:
@@ -44,13 +44,13 @@ def own(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int = 0)
 def reworded(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int = 0) -> list[Asked]:
     """`count` questions among `rows`, one a page, with the focus replaced by one of the page's synonyms.
 
-    The focus' normalised words stand nowhere in the new question. A synonym that names several topics is
+    The focus' normalized words stand nowhere in the new question. A synonym that names several topics is
     not used, nor one of a single character: such a question would not tell what it is about.
     """
     topics: dict[str, set[str]] = defaultdict(set)
     for pair in pairs:
         for name in (pair.focus, *pair.synonyms):
-            topics[normalise(name)].add(normalise(pair.focus))
+            topics[normalize(name)].add(normalize(pair.focus))
     dice = random.Random(f"reworded {seed}")
     chosen = sorted(rows)
     dice.shuffle(chosen)
@@ -58,14 +58,14 @@ def reworded(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int
     pages: set[tuple[str, str]] = set()
     for row in chosen:
         pair = pairs[row]
-        focus = normalise(pair.focus)
+        focus = normalize(pair.focus)
         if not focus or (pair.collection, pair.document) in pages:
             continue
         usable = sorted(
             {
                 name
                 for name in pair.synonyms
-                if len(normalise(name)) > 1 and not _inside(focus, name) and len(topics[normalise(name)]) == 1
+                if len(normalize(name)) > 1 and not _inside(focus, name) and len(topics[normalize(name)]) == 1
             }
         )
         if not usable:
@@ -82,4 +82,4 @@ def reworded(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int
 
 
 def _inside(name: str, text: str) -> bool:
-    return f" {name} " in f" {normalise(text)} "
+    return f" {name} " in f" {normalize(text)} "

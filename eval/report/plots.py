@@ -1,4 +1,4 @@
-"""The report's plots: inline SVG that takes the page's colours and fonts, each with its figures as a table."""
+"""The report's plots: inline SVG that takes the page's colors and fonts, each with its figures as a table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WIDTH = 320
 """Width of a drawing in SVG units: a phone shows it about one to one."""
 INK, SOFT, LINE, PAPER, *SERIES = (f"#{place:02}{place:02}{place:02}" for place in range(1, 10))
 PAGES = ("currentColor", *(f"var(--{name})" for name in ("soft", "line", "paper", "c1", "c2", "c3", "c4", "c5")))
-"""The page's own colours for these, which no drawing uses otherwise: one file suits light, dark and print."""
+"""The page's own colors for these, which no drawing uses otherwise: one file suits light, dark and print."""
 DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.6)), (0, (6, 2, 1.2, 2)))
 
 

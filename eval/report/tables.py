@@ -102,14 +102,14 @@ def checker(results: dict[str, Any]) -> Table:
 
 
 def kinds(results: dict[str, Any]) -> Table | None:
-    """The checker by kind of labelled pair, where that is known."""
+    """The checker by kind of labeled pair, where that is known."""
     listed = results["checker"].get("kinds") or {}
     found = {kind: figures for kind, figures in listed.items() if isinstance(figures, dict)}
     keys = tuple(dict.fromkeys(key for figures in found.values() for key in figures))
     rows: list[Row] = [
         (kind, *(plain(figures[key]) if key in figures else NONE for key in keys)) for kind, figures in found.items()
     ]
-    caption = "The checker by kind of labelled pair"
+    caption = "The checker by kind of labeled pair"
     return Table("kinds", caption, ("Kind of pair", *labels(keys)), {"": rows}) if rows else None
 
 

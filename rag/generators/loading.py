@@ -216,7 +216,7 @@ def _from_hub(adapter: str) -> Path:
 def _missing(model: str, error: OSError) -> UserError:
     text = str(error)
     if "gated" in text.lower():
-        return UserError(f"{model}: the hub asks you to accept its licence; do so on its page, then `hf auth login`")
+        return UserError(f"{model}: the hub asks you to accept its license; do so on its page, then `hf auth login`")
     if Path(model).expanduser().is_dir() or model.startswith("package:"):
         return UserError(f"{model}: its files are incomplete or damaged: {_line(error)}")
     return UserError(

@@ -2,7 +2,7 @@
 
 A decoding step waits for memory: int8 weights are a quarter of fp32's bytes. Reading a prompt waits for
 arithmetic: where the processor multiplies int8 itself (AVX-512 VNNI) it does so about three times as fast as
-fp32. Each output channel has its own scale; of many rows each has its own too, and a few rows are not quantised:
+fp32. Each output channel has its own scale; of many rows each has its own too, and a few rows are not quantized:
 either way a row's result does not depend on the rows beside it.
 """
 

@@ -72,7 +72,7 @@ def test_a_mistake_in_a_stream_is_an_event(client: Any) -> None:
         {"question": "x", "mode": "magic"},
         {"question": "x", "max_new_tokens": 0},
         {"question": "x", "temperature": 9},
-        {"question": "x", "colour": "red"},
+        {"question": "x", "color": "red"},
         {"question": "y" * 110_000},
         {"question": "mistake"},
         [],

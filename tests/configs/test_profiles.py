@@ -49,7 +49,7 @@ def test_overrides_are_typed() -> None:
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        (["generator.colour=1"], "unknown key 'generator.colour'"),
+        (["generator.color=1"], "unknown key 'generator.color'"),
         (["retriever.k=many"], "retriever.k"),
         (["retriever.k=0"], "retriever.k"),
         (["retriever.k"], "section.key=value"),

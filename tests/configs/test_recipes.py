@@ -26,37 +26,37 @@ def test_the_reports_recipes_ship() -> None:
 STATED = {
     "exir": {
         "lora": {"r": 8, "alpha": 16, "dropout": 0.1},
-        "optimiser": {"name": "adamw", "learning_rate": 1e-3, "schedule": "linear", "warmup_steps": 100},
+        "optimizer": {"name": "adamw", "learning_rate": 1e-3, "schedule": "linear", "warmup_steps": 100},
         "schedule": {"epochs": 3},
         "data": {"max_tokens": 512},
     },
     "kariza": {
         "lora": {"r": 16, "targets": ("q_proj", "k_proj", "v_proj", "o_proj")},
-        "weights": {"quantisation": "nf4", "precision": "fp16"},
-        "optimiser": {"name": "paged_adamw", "learning_rate": 1.5e-4, "schedule": "cosine"},
+        "weights": {"quantization": "nf4", "precision": "fp16"},
+        "optimizer": {"name": "paged_adamw", "learning_rate": 1.5e-4, "schedule": "cosine"},
         "schedule": {"batch": 4, "epochs": 2},
     },
     "jeanrobert": {
         "lora": {"r": 8, "alpha": 16, "dropout": 0.05, "targets": ("q_proj", "k_proj", "v_proj")},
-        "weights": {"quantisation": "nf4", "precision": "bf16"},
-        "optimiser": {"learning_rate": 2e-4},
+        "weights": {"quantization": "nf4", "precision": "bf16"},
+        "optimizer": {"learning_rate": 2e-4},
         "schedule": {"max_steps": 400},
         "data": {"format": "instruction"},
     },
     "qureshi-llama3": {
         "lora": {"r": 16, "alpha": 16, "dropout": 0.0, "targets": "all-linear"},
-        "optimiser": {"name": "adamw_8bit", "learning_rate": 2e-4, "schedule": "linear", "warmup_ratio": 0.1},
+        "optimizer": {"name": "adamw_8bit", "learning_rate": 2e-4, "schedule": "linear", "warmup_ratio": 0.1},
         "schedule": {"batch": 2, "accumulation": 4},
         "data": {"max_tokens": 2048, "format": "llama3"},
     },
     "qureshi-mistral": {
         "lora": {"r": 8, "alpha": 16, "dropout": 0.05, "targets": ("q_proj", "k_proj", "v_proj", "o_proj")},
-        "optimiser": {"name": "paged_adamw_8bit", "learning_rate": 2e-4, "schedule": "cosine", "warmup_steps": 100},
+        "optimizer": {"name": "paged_adamw_8bit", "learning_rate": 2e-4, "schedule": "cosine", "warmup_steps": 100},
         "schedule": {"batch": 4, "accumulation": 8, "epochs": 3},
     },
     "medgenius": {
         "lora": {"r": 16, "alpha": 32, "dropout": 0.05, "targets": "all-linear"},
-        "optimiser": {
+        "optimizer": {
             "name": "adamw_8bit",
             "learning_rate": 2e-4,
             "schedule": "cosine",
@@ -89,7 +89,7 @@ def test_jeanroberts_step_is_32_examples_and_qureshis_second_run_is_an_override(
     ("overrides", "named"),
     [
         (["lora.rank=8"], "lora.rank"),
-        (["optimiser.learning_rate=-1"], "optimiser.learning_rate"),
+        (["optimizer.learning_rate=-1"], "optimizer.learning_rate"),
         (["data.format=latin"], "data.format"),
         (["data.closed=0.9"], "must be 1"),
         (["data.max_tokens=256"], "max_prompt_tokens must be less"),

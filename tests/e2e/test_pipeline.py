@@ -124,8 +124,8 @@ def test_modes_and_options_are_checked(pipeline: Pipeline) -> None:
     assert "finetuned+rag" not in bare.modes
     with pytest.raises(UserError, match="adapter"):
         bare.invoke("What is asthma?", mode="finetuned+rag")
-    with pytest.raises(UserError, match="colour"):
-        pipeline.invoke("What is asthma?", colour="red")
+    with pytest.raises(UserError, match="color"):
+        pipeline.invoke("What is asthma?", color="red")
     with pytest.raises(UserError, match="empty"):
         pipeline.invoke(" \x00\t ")
 

@@ -7,7 +7,7 @@ import pytest
 from eval.datasets import own as topics
 from index.corpus import QAPair
 from index.sources import Corpus
-from index.splits import normalise
+from index.splits import normalize
 
 
 def page(n: int, question: str, focus: str, synonyms: tuple[str, ...] = ()) -> QAPair:
@@ -49,6 +49,6 @@ def test_reworded_on_medquad(medquad_corpus: Corpus) -> None:
     found = topics.reworded(pairs, range(len(pairs)), 500)
     assert len(found) == 500
     for asked in found:
-        assert f" {normalise(pairs[asked.row].focus)} " not in f" {normalise(asked.question)} "
+        assert f" {normalize(pairs[asked.row].focus)} " not in f" {normalize(asked.question)} "
         assert asked.synonym in pairs[asked.row].synonyms
         assert asked.synonym in asked.question

@@ -112,15 +112,15 @@ def test_card_and_modelfile_credit_what_the_adapter_was_trained_on(tmp_path: Pat
     own = shipped | {"corpus_name": "my-medquad-notes", "files": {}}
     assert "MedQuAD (" not in card.text(own)
     own |= {"sources": [asdict(part("own", "my notes", 3)), asdict(part("medquad", "", 5))]}
-    assert "- my notes: see the corpus for its licence\n" in card.text(own)
+    assert "- my notes: see the corpus for its license\n" in card.text(own)
     assert f"- {credit}\n" in card.text(own)
 
-    def licence(sources: list[dict[str, object]]) -> str:
+    def license(sources: list[dict[str, object]]) -> str:
         (tmp_path / MANIFEST).write_text(json.dumps(own | {"sources": sources}))
         return export.modelfile("m.gguf", tiny.tokenizer(), Generator(model="x", adapter=str(tmp_path)))
 
-    assert f"trained on {credit}. Not medical" in licence([asdict(part("medquad", "", 5))])
-    assert "MedQuAD" not in licence([asdict(part("own", "my notes", 3))])
+    assert f"trained on {credit}. Not medical" in license([asdict(part("medquad", "", 5))])
+    assert "MedQuAD" not in license([asdict(part("own", "my notes", 3))])
     assert "MedQuAD" not in export.modelfile("m.gguf", tiny.tokenizer(), Generator(model="x"))
 
 

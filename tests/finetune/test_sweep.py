@@ -13,7 +13,7 @@ from configs.recipes import Recipe
 from finetune.sweep import Sweep, load_sweep, runs, sweep_all
 from finetune.train import RecipeFailed
 
-SWEEP = Sweep(name="test", recipe="exir", factors={"optimiser.learning_rate": [1e-3, 1e-4], "lora.r": [8, 4]})
+SWEEP = Sweep(name="test", recipe="exir", factors={"optimizer.learning_rate": [1e-3, 1e-4], "lora.r": [8, 4]})
 
 
 class Trainer:
@@ -30,7 +30,7 @@ class Trainer:
         out.mkdir(parents=True)
         if recipe.lora.r == 4:
             raise RecipeFailed("the loss at step 3 is not a number")
-        loss = recipe.optimiser.learning_rate * 1000
+        loss = recipe.optimizer.learning_rate * 1000
         trained = {"validation": {"loss": loss, "perplexity": 2.7}, "steps": 5, "best_step": 5, "tokens": 9}
         return {"trained": trained | {"peak_memory_gb": 1.0}, "stand_ins": []}
 

@@ -29,7 +29,7 @@ max_answer_tokens = 160
 r = 4
 alpha = 8
 dropout = 0.1
-[optimiser]
+[optimizer]
 learning_rate = 2e-3
 schedule = "cosine"
 warmup_ratio = 0.1
@@ -108,7 +108,7 @@ def test_a_run_learns_and_leaves_an_adapter_that_says_what_made_it(
     assert [step for step, split, _ in unbroken if split == "train"] == list(range(1, 25))
     folder = place.adapter("unbroken")
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["recipe"]["optimiser"]["learning_rate"] == 2e-3
+    assert manifest["recipe"]["optimizer"]["learning_rate"] == 2e-3
     assert manifest["trained"]["steps"] == 24
     assert manifest["trained"]["tokens"] > 1000
     assert manifest["trained"]["peak_memory_gb"] > 0.1
@@ -310,8 +310,8 @@ def trained(place: Place, unbroken: list[Any], tmp_path: Path) -> _Trained:
 def test_a_loss_that_is_not_a_number_stops_the_run_with_a_line(trained: _Trained) -> None:
     from configs.errors import UserError
 
-    with pytest.raises(UserError, match=r"not a number; lower optimiser\.learning_rate"):
-        trained("optimiser.learning_rate=1e30", "optimiser.max_grad_norm=1e30", 'optimiser.schedule="constant"')
+    with pytest.raises(UserError, match=r"not a number; lower optimizer\.learning_rate"):
+        trained("optimizer.learning_rate=1e30", "optimizer.max_grad_norm=1e30", 'optimizer.schedule="constant"')
     assert not (trained.folder / "adapter").exists()
 
 

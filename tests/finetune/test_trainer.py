@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from configs.recipes import load_recipe, recipe_names
 from finetune import base
-from finetune.trainer import IGNORED, Collator, LikeLengths, PackingCollator, learn_completions
+from finetune.trainer import IGNORED, Collator, LengthGroupedSampler, PackingCollator, learn_completions
 from tests.rag.generators import tiny
 
 
@@ -98,13 +98,13 @@ def test_only_the_first_tokens_of_an_answer_to_passages_are_weighted() -> None:
     from datasets import Dataset
 
     from configs.recipes import Loss
-    from finetune.train import _labelled
+    from finetune.train import _labeled
 
     ids = {"prompt_ids": [[1, 2], [3]], "completion_ids": [[4, 5, 6], [7, 8]]}
     rows = Dataset.from_dict({**ids, "kind": ["grounded", "closed"], "length": [5, 3]})
-    weighed = _labelled(rows, Loss(decision=9, decision_tokens=2))
+    weighed = _labeled(rows, Loss(decision=9, decision_tokens=2))
     assert weighed["weights"] == [[0, 0, 9, 9, 1], [0, 1, 1]]
-    assert "weights" not in _labelled(rows, Loss()).column_names
+    assert "weights" not in _labeled(rows, Loss()).column_names
 
 
 def test_padding_is_known_by_the_mask_so_the_end_token_is_learnt() -> None:
@@ -144,7 +144,7 @@ def test_packed_examples_do_not_see_each_other(model: Any, attention: str, tmp_p
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 2000), min_size=1, max_size=300), st.integers(1, 8), st.integers(0, 3))
 def test_every_row_comes_once_an_epoch_in_an_order_of_its_own(lengths: list[int], batch: int, epoch: int) -> None:
-    order = LikeLengths(lengths, batch, seed=1)
+    order = LengthGroupedSampler(lengths, batch, seed=1)
     order.set_epoch(epoch)
     first = list(order)
     assert sorted(first) == list(range(len(lengths)))
@@ -154,7 +154,7 @@ def test_every_row_comes_once_an_epoch_in_an_order_of_its_own(lengths: list[int]
 
 def test_batches_are_of_like_length_and_epochs_differ() -> None:
     lengths = [50 + 37 * n % 800 for n in range(512)]
-    order = LikeLengths(lengths, 4, seed=0)
+    order = LengthGroupedSampler(lengths, 4, seed=0)
     rows = list(order)
     padded = sum(4 * max(lengths[r] for r in rows[at : at + 4]) for at in range(0, 512, 4))
     assert sum(lengths) / padded > 0.9
@@ -209,12 +209,12 @@ def test_a_target_or_a_block_that_the_model_lacks_is_named(model: Any) -> None:
 def test_what_needs_cuda_is_said_by_name_with_its_stand_in(name: str) -> None:
     recipe = load_recipe(name)
     taken, notes = base.adapted(recipe, cuda=False)
-    assert taken.weights.quantisation == "none"
+    assert taken.weights.quantization == "none"
     assert taken.weights.precision != "fp16"
-    assert taken.optimiser.name in ("adamw", "adafactor")
+    assert taken.optimizer.name in ("adamw", "adafactor")
     said = " ".join(notes)
-    assert ("weights.quantisation" in said) == (recipe.weights.quantisation != "none")
-    assert ("optimiser.name" in said) == (recipe.optimiser.name != taken.optimiser.name)
+    assert ("weights.quantization" in said) == (recipe.weights.quantization != "none")
+    assert ("optimizer.name" in said) == (recipe.optimizer.name != taken.optimizer.name)
     on_gpu, notes = base.adapted(recipe, cuda=True)
     assert notes == []
     assert on_gpu.weights.precision != "auto"
@@ -241,10 +241,10 @@ def test_tinyllamas_prompt_and_end(tinyllama_tokenizer: Path) -> None:
         "<|system|>\nAnswer the health question in a few clear sentences.</s>\n"
         f"<|user|>\nQuestion: What is page {number}?</s>\n<|assistant|>\n"
     )
-    labelled = {"input_ids": example.prompt_ids + example.completion_ids} | {
+    labeled = {"input_ids": example.prompt_ids + example.completion_ids} | {
         "labels": [IGNORED] * len(example.prompt_ids) + example.completion_ids
     }
-    batch = Collator(pad=tokenizer.pad_token_id)([labelled, row([1, 2, 3] * 60, 3)])
+    batch = Collator(pad=tokenizer.pad_token_id)([labeled, row([1, 2, 3] * 60, 3)])
     learnt = batch["labels"][0][batch["labels"][0] != IGNORED].tolist()
     assert learnt == example.completion_ids
     assert learnt[-1] == tokenizer.eos_token_id == 2

@@ -209,4 +209,4 @@ def test_only_web_links_are_kept() -> None:
     [("Cushing's Syndrome", "cushing's  syndrome"), ("Asthma (childhood)", "asthma childhood"), ("A.D.", "a d")],
 )
 def test_names_compare_without_case_and_punctuation(one: str, other: str) -> None:
-    assert clean.normalise(one) == clean.normalise(other)
+    assert clean.normalize(one) == clean.normalize(other)

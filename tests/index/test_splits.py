@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.schema import Cleaning
 from index.corpus import QAPair
 from index.sources import Corpus, load_corpus
-from index.splits import BOILERPLATE_TOPICS, Splits, caveat, leaks, make, normalise, topics
+from index.splits import BOILERPLATE_TOPICS, Splits, caveat, leaks, make, normalize, topics
 from tests.inprocess import run_room
 
 
@@ -65,9 +65,9 @@ def test_no_tie_crosses(rows: list[tuple[str, str, str, str]]) -> None:
         return
     _, boilerplate = topics(pairs)
     common = {item.answer for item, flag in zip(pairs, boilerplate, strict=True) if flag}
-    assert not crossings(pairs, splits, lambda item: normalise(item.focus))
+    assert not crossings(pairs, splits, lambda item: normalize(item.focus))
     assert not crossings(pairs, splits, lambda item: item.document)
-    assert not crossings(pairs, splits, lambda item: normalise(item.question))
+    assert not crossings(pairs, splits, lambda item: normalize(item.question))
     assert not crossings(pairs, splits, lambda item: "" if item.answer in common else item.answer)
     assert not [item for item in pairs if item.answer in common and splits.split_of[item.id] in ("validation", "test")]
 
@@ -248,9 +248,9 @@ def test_nothing_crosses_on_the_whole_of_medquad(medquad_corpus: Corpus) -> None
     _, boilerplate = topics(pairs)
     common = {" ".join(item.answer.split()) for item, flag in zip(pairs, boilerplate, strict=True) if flag}
     flat = {item.id: " ".join(item.answer.split()) for item in pairs}
-    assert not crossings(pairs, splits, lambda item: normalise(item.focus))
+    assert not crossings(pairs, splits, lambda item: normalize(item.focus))
     assert not crossings(pairs, splits, lambda item: (item.collection, item.document))
-    assert not crossings(pairs, splits, lambda item: normalise(item.question))
+    assert not crossings(pairs, splits, lambda item: normalize(item.question))
     assert not crossings(pairs, splits, lambda item: "" if flat[item.id] in common else flat[item.id])
     assert leaks(pairs, splits) == {"topic": 0.0, "question": 0.0}
     row = leaks(pairs, make(pairs, "medquad", seed=0, by="row"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.calibration import citations
-from eval.checker.altered import Labelled
+from eval.checker.altered import Labeled
 from eval.checker.claims import NAMES
 
 
@@ -19,9 +19,9 @@ def test_equal_error_by_hand() -> None:
     assert citations.equal_error(chances, apart, np.ones(6)) == pytest.approx(0.45)
 
 
-def made_up(n: int) -> tuple[np.ndarray, list[Labelled]]:
+def made_up(n: int) -> tuple[np.ndarray, list[Labeled]]:
     dice = np.random.default_rng(0)
-    made = [Labelled("a" if k % 2 else "b", "", "", k % 2 == 1, f"p{k // 4}") for k in range(n)]
+    made = [Labeled("a" if k % 2 else "b", "", "", k % 2 == 1, f"p{k // 4}") for k in range(n)]
     features = dice.normal(0, 1, (n, len(NAMES)))
     features[:, 0] = [dice.normal(1.5 if item.supported else -1.5, 1) for item in made]
     return features, made

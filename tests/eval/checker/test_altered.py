@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eval.checker import altered
-from eval.checker.altered import labelled
+from eval.checker.altered import labeled
 from index.corpus import QAPair
 
 
@@ -25,8 +25,8 @@ def test_pairs_have_the_label_that_their_kind_means() -> None:
     twin = QAPair(
         id="Gout 2", question="Who gets Gout?", answer="Men over 40 get it more often than others. " * 5, focus="Gout"
     )
-    made = labelled([*pages, twin], range(len(pages) + 1), 11)
-    assert made == labelled([*pages, twin], range(len(pages) + 1), 11)
+    made = labeled([*pages, twin], range(len(pages) + 1), 11)
+    assert made == labeled([*pages, twin], range(len(pages) + 1), 11)
     kinds = {item.kind for item in made}
     assert {"own passage", "two sources", "one of its two sources", "other topic", "number altered"} <= kinds
     by_kind = {item.kind: item.supported for item in made}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from eval.checker import checker, trust
-from eval.checker.altered import Labelled
+from eval.checker.altered import Labeled
 from tests.eval.checker.test_claims import GOUT
 
 
 def test_figures_by_hand() -> None:
-    made = [Labelled("own", "", "", True, "p")] * 4 + [Labelled("reworded", "", "", True, "p")]
-    made += [Labelled("number", "", "", False, "p")] * 2
+    made = [Labeled("own", "", "", True, "p")] * 4 + [Labeled("reworded", "", "", True, "p")]
+    made += [Labeled("number", "", "", False, "p")] * 2
     found = trust.figures([True, True, True, False, False, True, False], made)
     assert (found["precision"], found["recall"]) == (0.75, 0.6)
     # Each kind the same: recall is the mean of 3/4 and 0; of the false ones half are called supported.
@@ -23,8 +23,8 @@ def test_figures_by_hand() -> None:
 
 
 def test_the_report_shows_what_was_never_fitted_on_apart() -> None:
-    made = [Labelled("own passage", GOUT, "Gout is a form of arthritis.", True, "p")]
-    made.append(Labelled("freely reworded", GOUT, "Uricemia underlies podagra.", True, "p"))
+    made = [Labeled("own passage", GOUT, "Gout is a form of arthritis.", True, "p")]
+    made.append(Labeled("freely reworded", GOUT, "Uricemia underlies podagra.", True, "p"))
     found = trust.report(checker.SupportChecker.load(), made)
     assert (found["precision"], found["recall"], found["n"]) == (1.0, 0.5, 2)
     assert found["plain"] == {"n": 1, "precision": 1.0, "recall": 1.0}

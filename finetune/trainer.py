@@ -1,8 +1,8 @@
 """TRL's trainer at the hardware's speed: the loss of completion tokens only, and nothing computed for the others.
 
 TRL's own loss builds log-probabilities and their entropy over the vocabulary; here the head runs on the positions
-whose next token is a completion's, which are a quarter of a grounded example. Batches are of like length, in an order that
-the seed and the epoch decide alone, so that a resumed run and one on several devices see the same batches.
+whose next token is a completion's, which are a quarter of a grounded example. Batches are of like length, in an order
+that the seed and the epoch decide alone, so that a resumed run and one on several devices see the same batches.
 """
 
 from __future__ import annotations

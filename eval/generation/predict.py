@@ -3,8 +3,8 @@
     run = Run(profile, Setup(n=400), data_folder)
     answers = run.answers("finetuned+rag", "withheld")
 
-Everything is kept on disk under the hash of all that decides it, so an interrupted run is resumed and a second one generates
-nothing. Whether retrieval lets a question be answered is decided by its confidence, which is stored: every question is
+Everything is kept on disk under the hash of all that decides it, so an interrupted run is resumed and a second one
+generates nothing. Whether retrieval lets a question be answered is decided by its confidence, which is stored: every question is
 made to pass it, and `Prediction.status` says what the reader would have seen. What the model itself declines stays so.
 """
 

@@ -136,7 +136,7 @@ class Chat:
         mode: str | None,
         strict: bool,
         tokens: int,
-        heat: float,
+        temperature: float,
     ) -> Iterator[tuple[str, str, str, Turn, bool]]:
         """Snapshots: conversation id, earlier turns and this turn as HTML, the turn, whether it is the last."""
         found = valid_id(conversation)
@@ -150,7 +150,7 @@ class Chat:
         try:
             question = check(question)
             for step in self.engine.ask(
-                question, stop, mode=mode or None, strict=strict, max_new_tokens=tokens, temperature=heat
+                question, stop, mode=mode or None, strict=strict, max_new_tokens=tokens, temperature=temperature
             ):
                 if isinstance(step, Answer):
                     answer = step
@@ -265,8 +265,8 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
         typed: str,
         mode: str,
         strict: bool,
-        most: float,
-        heat: float,
+        max_new_tokens: float,
+        temperature: float,
         request: gr.Request,
         event: gr.EventData,
     ) -> Iterator[tuple[Any, ...]]:
@@ -284,7 +284,7 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
         busy, idle = gr.update(visible=False), gr.update(visible=True)
         begun = False
         for found, earlier, now, item, last in chat.ask(
-            session, conversation, question, mode, bool(strict), int(most), float(heat)
+            session, conversation, question, mode, bool(strict), int(max_new_tokens), float(temperature)
         ):
             if last:
                 yield gr.skip(), gr.skip(), now, gr.skip(), idle, busy, render.announcement(item)
@@ -331,14 +331,18 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
                         False, label="Strict", info="Leave out sentences that no source supports", elem_id="mc-strict"
                     )
                 with gr.Row():
-                    most = gr.Slider(16, 512, value=min(tokens, 512), step=16, label="Longest answer, in tokens")
-                    heat = gr.Slider(0, 1.5, value=0, step=0.1, label="Temperature (0: the same answer each time)")
+                    max_new_tokens = gr.Slider(
+                        16, 512, value=min(tokens, 512), step=16, label="Longest answer, in tokens"
+                    )
+                    temperature = gr.Slider(
+                        0, 1.5, value=0, step=0.1, label="Temperature (0: the same answer each time)"
+                    )
                 clear_button = gr.Button("Delete this conversation", size="sm", elem_id="mc-clear")
 
         gr.on(
             [box.submit, ask_button.click, past.click, now.click],
             ask,
-            [browser, box, mode, strict, most, heat],
+            [browser, box, mode, strict, max_new_tokens, temperature],
             [browser, past, now, box, ask_button, stop_button, spoken],
             trigger_mode="multiple",
             concurrency_limit=None,

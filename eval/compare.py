@@ -19,7 +19,7 @@ IDENTITY = ("profile", "model", "config_hash", "corpus", "splits", "adapter", "q
             "versions", "code_versions", "machine", "metrics", "checker", "modes", "regimes")  # fmt: skip
 DECISIVE = ("questions", "splits", "corpus", "metrics")
 """Where two runs differ in one of these, their figures are of different questions or measures."""
-PARTS = {"table": "answers", "forced": "made to answer"}
+PARTS = {"table": "answers", "forced": "abstention disabled"}
 """Tables of the results by mode and regime, and what they are called here."""
 TIMES = "times"
 OWN = "the corpus's own test questions"

@@ -1,6 +1,6 @@
 """Base, fine-tuned and fine-tuned + retrieval on held-out questions: `python -m eval [run] [-n 400]`.
 
-It goes on where a killed run stopped, and generates nothing twice.
+It resumes an interrupted run, and generates nothing twice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--regimes", default=",".join(REGIMES), help=f"of {','.join(REGIMES)} (default: both)")
     parser.add_argument("--split", choices=("topic", "row"), default="topic", help="row: as published; topics leak")
     parser.add_argument("--seed", type=int, default=0, help="of the questions drawn (default: 0)")
-    parser.add_argument("--tokens", type=int, default=320, help="most a generated answer may have (default: 320)")
+    parser.add_argument(
+        "--max-new-tokens", "--tokens", type=int, default=320, help="most a generated answer may have (default: 320)"
+    )
     parser.add_argument("--adapter", type=Path, metavar="FOLDER", help="which (default: the one the chat takes)")
     parser.add_argument("--nli", type=Path, metavar="FOLDER", help="check citations by this NLI model, not by words")
     parser.add_argument("--no-bertscore", action="store_true", help="leave BERTScore out")
@@ -49,8 +51,8 @@ def main(args: argparse.Namespace) -> int:
     """Evaluate; a full disk is one line."""
     if args.n < 1:
         raise UserError(f"-n {args.n}: at least one question is needed")
-    if args.tokens < 1:
-        raise UserError(f"--tokens {args.tokens}: an answer needs at least one")
+    if args.max_new_tokens < 1:
+        raise UserError(f"--max-new-tokens {args.max_new_tokens}: an answer needs at least one")
     need("evaluate", "the evaluation")  # said before hours of generation, not after
     with full_disk_said():
         return _evaluate(args)
@@ -90,7 +92,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     modes = _named(args.modes, MODES, "--modes") if args.modes else []
     judge = checker.NliChecker(args.nli) if args.nli else checker.SupportChecker.load()
     with shown() as say:
-        run = Run(profile, Setup(n=args.n, by=args.split, seed=args.seed, tokens=args.tokens), data, say)
+        run = Run(profile, Setup(n=args.n, by=args.split, seed=args.seed, tokens=args.max_new_tokens), data, say)
         modes = modes or [mode for mode in MODES if mode in run.pipeline.modes]
         run.available(modes)
         if not args.modes and len(modes) < len(MODES):

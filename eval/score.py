@@ -67,7 +67,7 @@ def score(
         same = next((one for other, one in scored.items() if other[0] == key[0] in CLOSED), None)
         scored[key] = same or Scored([one.text for one in found], references, metrics)
         if key[0] not in CLOSED:
-            texts = [one.forced for one in found]
+            texts = [one.without_abstention for one in found]
             made[key] = scored[key] if texts == scored[key].texts else Scored(texts, references, metrics)
     run.say("scoring", len(predictions), len(predictions))
     judged = _citations(predictions, checker, run)

@@ -32,10 +32,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--by", choices=("topic", "row"), default="topic", help="row: as published figures do; it leaks")
     one = _step(steps, "data", "make the training examples", recipe=True)
     one.add_argument("--csv", type=Path, metavar="FOLDER", help="also write them there as CSV")
-    one = _step(steps, "train", "train an adapter; goes on where a killed run stopped", recipe=True)
+    one = _step(steps, "train", "train an adapter; resumes an interrupted run", recipe=True)
     one.add_argument("--name", help="of the run and its adapter (default: the profile's name, which the chat takes)")
     one.add_argument("--from", dest="start", type=Path, metavar="ADAPTER", help="begin with this adapter's weights")
-    one = _step(steps, "sweep", "train the runs of a sweep and compare them; goes on where a killed one stopped")
+    one = _step(steps, "sweep", "train the runs of a sweep and compare them; resumes an interrupted one")
     one.add_argument("sweep", metavar="SWEEP", help="a shipped sweep or a .toml file")
     one.add_argument("--by", choices=("topic", "row"), default="topic", help="which splits (default: topic)")
     one.add_argument(

@@ -43,12 +43,14 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
         *(f"- what the splits cannot know: {said}" for said in [manifest.get("split_caveat")] if said),
         *(f"- {line}" for line in identity.licenses(parts(manifest))),
         "",
-        "| kind | examples | trimmed | learnt tokens |",
+        "| kind | examples | trimmed | completion tokens |",
         "|---|---|---|---|",
     ]
     train = report.get("train", {})
     for kind, count in train.get("made", {}).items():
-        lines.append(f"| {kind} | {count:,} | {train['trimmed'].get(kind, 0):,} | {train['learnt'].get(kind, 0):,} |")
+        lines.append(
+            f"| {kind} | {count:,} | {train['trimmed'].get(kind, 0):,} | {train['completion_tokens'].get(kind, 0):,} |"
+        )
     lora, optimizer, schedule = recipe["lora"], recipe["optimizer"], recipe["schedule"]
     lines += [
         "",

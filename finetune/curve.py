@@ -60,7 +60,7 @@ def plot(table: list[dict[str, Any]], path: Path) -> None:
     if validation:
         axes.plot(*zip(*validation, strict=True), "o-", color="#b3541e", label="validation")
     axes.set_xlabel("step")
-    axes.set_ylabel("loss a learnt token")
+    axes.set_ylabel("loss a completion token")
     if train or validation:
         axes.legend()
     axes.grid(alpha=0.3)

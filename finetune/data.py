@@ -70,20 +70,22 @@ class Report:
     trimmed: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
-    learnt: Counter[str] = field(default_factory=Counter)
+    completion_tokens: Counter[str] = field(default_factory=Counter)
 
     def lines(self) -> list[str]:
         """A table for a person."""
-        rows = [f"{'kind':<10} {'examples':>9} {'trimmed':>8} {'tokens':>11} {'learnt':>10}"]
+        rows = [f"{'kind':<10} {'examples':>9} {'trimmed':>8} {'tokens':>11} {'completion':>10}"]
         for kind in self.made:
-            counts = (self.made[kind], self.trimmed[kind], self.tokens[kind], self.learnt[kind])
+            counts = (self.made[kind], self.trimmed[kind], self.tokens[kind], self.completion_tokens[kind])
             rows.append(f"{kind:<10} {counts[0]:>9,} {counts[1]:>8,} {counts[2]:>11,} {counts[3]:>10,}")
         rows += [f"dropped: {count:,} {why}" for why, count in self.dropped.items()]
         return rows
 
     def as_dict(self) -> dict[str, dict[str, int]]:
         """For a manifest."""
-        return {name: dict(getattr(self, name)) for name in ("made", "trimmed", "dropped", "tokens", "learnt")}
+        return {
+            name: dict(getattr(self, name)) for name in ("made", "trimmed", "dropped", "tokens", "completion_tokens")
+        }
 
 
 def make(
@@ -184,7 +186,7 @@ class _Maker:
         report.made[kind] += 1
         report.trimmed[kind] += not whole
         report.tokens[kind] += len(ids) + len(completion_ids)
-        report.learnt[kind] += len(completion_ids)
+        report.completion_tokens[kind] += len(completion_ids)
         return Example(pair.id, kind, text, completion, ids, completion_ids)
 
     def _hits(self, pair: QAPair, question: str, kind: Kind, dice: random.Random) -> list[Hit]:

@@ -40,10 +40,18 @@ def publish(model: Any, template: Template, recipe: Recipe, manifest: dict[str, 
             path.chmod(0o644)  # weights are written as their maker's alone
 
 
+_RENAMED = {"optimiser": "optimizer", "quantisation": "quantization", "learnt": "completion_tokens"}
+"""Keys of manifests that 0.1.0 wrote, as they are called now."""
+
+
+def _renamed(rows: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {_RENAMED.get(name, name): value for name, value in rows}
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """An adapter's manifest, its files checked. Raises UserError where it is missing, of another schema, or altered."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"), object_pairs_hook=_renamed)
         if manifest["schema"] != SCHEMA:
             raise UserError(f"{folder}: an adapter of schema {manifest['schema']}, this program reads {SCHEMA}")
         for name, digest in manifest["files"].items():

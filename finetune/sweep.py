@@ -1,7 +1,7 @@
 """Many short runs that differ in one thing at a time, or in all combinations: `python -m finetune sweep NAME`.
 
 A sweep is a TOML file: a recipe, overrides that all its runs share, and factors with their values. Finished runs are
-kept, so that a killed sweep goes on; the table (CSV, Markdown) and the plot grow with each run.
+kept, so that an interrupted sweep is resumed; the table (CSV, Markdown) and the plot grow with each run.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def train(
     provenance: dict[str, Any],
     start: Path | None = None,
 ) -> dict[str, Any]:
-    """Train, or go on where a killed run of the same recipe and examples stopped; return the manifest.
+    """Train, or resume an interrupted run of the same recipe and examples; return the manifest.
 
     `work` keeps checkpoints and the loss curve, `out` becomes the adapter's folder, `start` is an adapter whose
     weights the run begins with.
@@ -315,7 +315,7 @@ def _mended(work: Path) -> Iterator[None]:
     import torch
     from safetensors import SafetensorError
 
-    kept = f"the checkpoints in {work} are kept: run the same command again to go on"
+    kept = f"the checkpoints in {work} are kept: run the same command again to resume"
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError):

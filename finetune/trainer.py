@@ -1,8 +1,8 @@
 """TRL's trainer at the hardware's speed: the loss of completion tokens only, and nothing computed for the others.
 
 TRL's own loss builds log-probabilities and their entropy over the vocabulary; here the head runs on the positions
-whose next token is learnt, which are a quarter of a grounded example. Batches are of like length, in an order that
-the seed and the epoch decide alone, so that a resumed run and one on several devices see the same batches.
+whose next token is a completion's, which are a quarter of a grounded example. Batches are of like length, in an order
+that the seed and the epoch decide alone, so that a resumed run and one on several devices see the same batches.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class CompletionTrainer(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Summed cross-entropy, weighted where the rows say so, by the number of the step's learnt tokens.
+        """Summed cross-entropy, weighted where the rows say so, by the number of the step's completion tokens.
 
         The step is every accumulated batch on every device.
         """
@@ -173,7 +173,7 @@ class CompletionTrainer(SFTTrainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Cross-entropy and perplexity a learnt token of the validation rows, and the loss of each kind of example.
+        """Cross-entropy and perplexity a completion token of the validation rows, and the loss of each kind of example.
 
         `objective` is the loss that is trained: the weights in it. The best checkpoint is chosen by it.
         """
@@ -193,7 +193,7 @@ class CompletionTrainer(SFTTrainer):
         return metrics
 
     def _summed(self, rows: Any) -> tuple[float, float, float]:
-        """Summed loss, learnt tokens, and the loss with its weights, over `rows`, on every process."""
+        """Summed loss, completion tokens, and the loss with its weights, over `rows`, on every process."""
         total = torch.zeros(3, dtype=torch.float64, device=self.args.device)
         first, step, size = (
             self.accelerator.process_index,

@@ -1,4 +1,4 @@
-"""Vectors kept by content, so that a rebuild embeds only what changed and a killed build goes on where it was."""
+"""Vectors kept by content, so that a rebuild embeds only what changed and an interrupted build is resumed."""
 
 from __future__ import annotations
 

@@ -138,14 +138,14 @@ def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[s
 
 def _opened(profile: Profile, data: Path) -> tuple[Pipeline, Splits]:
     """The pipeline and the splits that its adapter was trained on."""
-    from eval.datasets.withheld import forced
+    from eval.datasets.withheld import abstention_disabled
     from eval.generation.identity import same_splits
     from index.splits import make
     from rag.pipeline import Pipeline
 
     if not profile.generator.adapter:
         raise UserError("there is no adapter whose decisions could be measured; train one (make finetune)")
-    pipeline = Pipeline.open(forced(profile), data / "index", data / "models")
+    pipeline = Pipeline.open(abstention_disabled(profile), data / "index", data / "models")
     splits = make(pipeline.index.pairs, pipeline.index.manifest.corpus_digest)
     same_splits(profile.generator.adapter, splits)
     return pipeline, splits

@@ -44,9 +44,9 @@ def withheld(profile: Profile, whole: Pipeline, splits: Splits, split: str, data
             embeddings=data / "cache" / "embeddings",
             report=say,
         )
-    return Pipeline.open(forced(profile), folder, data / "models")
+    return Pipeline.open(abstention_disabled(profile), folder, data / "models")
 
 
-def forced(profile: Profile) -> Profile:
+def abstention_disabled(profile: Profile) -> Profile:
     """The profile with retrieval's threshold at 0: what is answered is told apart afterwards."""
     return profile.model_copy(update={"retriever": profile.retriever.model_copy(update={"abstain_below": 0.0})})

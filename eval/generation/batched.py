@@ -144,11 +144,11 @@ class Batched:
         self.wanted.clear()
 
     def _generate(self, prompts: Sequence[list[int]], adapter: bool, limit: int) -> Iterator[tuple[int, Draft]]:
-        from eval.generation.rows import Rows
+        from eval.generation.rows import BatchDecoder
 
         loaded = self.chat.loaded
         with adapter_off(loaded.model, not adapter):
-            for number, made in Rows(loaded.model, loaded.stops).run(prompts, limit):
+            for number, made in BatchDecoder(loaded.model, loaded.stops).run(prompts, limit):
                 ended = made[-1] in loaded.stops
                 kept = made[:-1] if ended else made
                 text = loaded.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -3,9 +3,10 @@
     run = Run(profile, Setup(n=400), data_folder)
     answers = run.answers("finetuned+rag", "withheld")
 
-Everything is kept on disk under the hash of all that decides it, so a killed run goes on and a second one generates
-nothing. Whether retrieval lets a question be answered is decided by its confidence, which is stored: every question is
-made to pass it, and `Prediction.status` says what the reader would have seen. What the model itself declines stays so.
+Everything is kept on disk under the hash of all that decides it, so an interrupted run is resumed and a second one
+generates nothing. Whether retrieval lets a question be answered is decided by its confidence, which is stored: every
+question is made to pass it, and `Prediction.status` says what the reader would have seen. What the model itself
+declines stays so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from configs import files
 from configs.errors import UserError
 from configs.modes import Mode
 from configs.schema import Profile
-from eval.datasets.withheld import Say, forced, withheld
+from eval.datasets.withheld import Say, abstention_disabled, withheld
 from eval.generation import Regime
 from eval.generation.identity import generator_identity, same_splits
 from rag.answer import Answer, Sentence, cited
@@ -80,7 +81,7 @@ class Prediction:
         return self.answer.status == "abstained"
 
     @property
-    def forced(self) -> str:
+    def without_abstention(self) -> str:
         """The text whatever retrieval's confidence; the model's own abstention is nothing too."""
         return "" if self.declined else replace(self, status="answered").text
 
@@ -115,7 +116,7 @@ class Run:
         self.setup = setup
         self.data = data
         self.say: Say = say or (lambda step, done, total: None)
-        self.pipeline = Pipeline.open(forced(profile), data / "index", data / "models")
+        self.pipeline = Pipeline.open(abstention_disabled(profile), data / "index", data / "models")
         index = self.pipeline.index
         self.corpus = index.manifest.corpus_digest
         self.splits = make(index.pairs, self.corpus, by=setup.by)

@@ -1,6 +1,6 @@
 """Greedy decoding of many prompts at once, a row each, for evaluation: rows come and go, none waits for another.
 
-    for number, made in Rows(model, stops).run(prompts, limit): ...
+    for number, made in BatchDecoder(model, stops).run(prompts, limit): ...
 
 Against `generate` on a padded batch it leaves out what is done for nothing: a prompt is read alone (no padding) and its
 shared beginning once, a row that ended makes room for the next, and what a row repeats of its prompt or of itself is
@@ -72,7 +72,7 @@ class Work:
     mask: torch.Tensor
 
 
-class Rows:
+class BatchDecoder:
     """A loaded causal language model of transformers, whole or with an adapter, and where its answers end."""
 
     def __init__(self, model: Any, stops: frozenset[int]) -> None:

@@ -83,7 +83,7 @@ def test_what_only_one_run_has_is_listed() -> None:
     assert [what for which, what in found if which == "second"] == ["answers, base, indexed"]
     lost = [what for which, what in found if which == "first"]
     assert "answers, base, withheld: bertscore" in lost
-    assert "made to answer, finetuned+rag, indexed" in lost
+    assert "abstention disabled, finetuned+rag, indexed" in lost
     assert "retrieval, CHiQA rank, Alexa (MEDIQA task 3)" in lost
     assert "times, base, indexed" in lost
     said = compare.text(first, second)
@@ -102,7 +102,7 @@ def test_forced_answers_retrieval_and_times_are_compared() -> None:
     second["latency"][0]["total_ms"]["p50"] += 7
     moved = {(row["table"], row["row"], row["metric"]): row for row in compare.figures(first, second) if row["change"]}
     assert list(moved) == [
-        ("made to answer", "finetuned+rag", "rougeL"),
+        ("abstention disabled", "finetuned+rag", "rougeL"),
         ("retrieval", "BM25", "map"),
         ("retrieval", "reworded", "recall@1"),
     ]

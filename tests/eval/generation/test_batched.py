@@ -13,7 +13,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from configs.errors import UserError
 from eval.generation.batched import Batched
-from eval.generation.rows import Rows
+from eval.generation.rows import BatchDecoder
 from rag.generators.transformers import TransformersChat
 from tests.rag.generators import tiny
 
@@ -31,7 +31,9 @@ ASKED: list[list[BaseMessage]] = [[HumanMessage("What is gout? " * n)] for n in 
 
 @pytest.fixture(autouse=True)
 def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rows, "_allocate", lambda self, prompts, room, real=Rows._allocate: real(self, 2, room))
+    monkeypatch.setattr(
+        BatchDecoder, "_allocate", lambda self, prompts, room, real=BatchDecoder._allocate: real(self, 2, room)
+    )
 
 
 def ask(batched: Batched, **given: Any) -> list[str]:

@@ -27,11 +27,11 @@ def prediction(status: str = "answered", seen: str | None = None, **more: Any) -
 
 
 def test_what_a_reader_sees() -> None:
-    assert prediction().text == prediction().forced == "It is so."
+    assert prediction().text == prediction().without_abstention == "It is so."
     unsure = prediction(seen="abstained")
-    assert (unsure.text, unsure.forced, unsure.declined) == ("", "It is so.", False)
+    assert (unsure.text, unsure.without_abstention, unsure.declined) == ("", "It is so.", False)
     declined = prediction("abstained")
-    assert (declined.text, declined.forced, declined.declined) == ("", "", True)
+    assert (declined.text, declined.without_abstention, declined.declined) == ("", "", True)
     # The notice stands alone, whatever stands in the answer under it.
     assert prediction("emergency").text == ""
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eval.generation import rows as rows_module
-from eval.generation.rows import Rows
+from eval.generation.rows import BatchDecoder
 from rag.generators import packed
 from tests.rag.generators import tiny
 
@@ -61,10 +61,10 @@ def test_the_tokens_are_those_of_generate(
     model, asked = loaded[name], prompts()
     expected = [alone(model, ids) for ids in asked]
     monkeypatch.setattr(rows_module, "MEMORY", memory(at_once, asked))
-    found = dict(Rows(model, STOPS).run(asked, LIMIT))
+    found = dict(BatchDecoder(model, STOPS).run(asked, LIMIT))
     assert [found[number] for number in range(len(asked))] == expected
     monkeypatch.setattr(rows_module, "guess", lambda ids, length: [])
-    assert dict(Rows(model, STOPS).run(asked, LIMIT)) == found
+    assert dict(BatchDecoder(model, STOPS).run(asked, LIMIT)) == found
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 9])
@@ -72,7 +72,7 @@ def test_a_row_ends_at_the_limit_or_at_a_stop(loaded: dict[str, Any], limit: int
     model, asked = loaded["wanders"], prompts()
     free = [alone(model, ids, 12) for ids in asked]
     stop = free[0][4]
-    found = dict(Rows(model, frozenset({stop})).run(asked, limit))
+    found = dict(BatchDecoder(model, frozenset({stop})).run(asked, limit))
     for number, made in enumerate(free):
         cut = made.index(stop) + 1 if stop in made else limit
         assert found[number] == made[: min(cut, limit)]
@@ -81,21 +81,21 @@ def test_a_row_ends_at_the_limit_or_at_a_stop(loaded: dict[str, Any], limit: int
 def test_what_repeats_is_guessed(loaded: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer passes than tokens: else the guesses are lost work."""
     passes = 0
-    real = Rows._pass
+    real = BatchDecoder._pass
 
-    def counted(self: Rows, *given: Any, **more: Any) -> Any:
+    def counted(self: BatchDecoder, *given: Any, **more: Any) -> Any:
         nonlocal passes
         passes += 1
         return real(self, *given, **more)
 
-    monkeypatch.setattr(Rows, "_pass", counted)
+    monkeypatch.setattr(BatchDecoder, "_pass", counted)
     asked = prompts()[:2]
     taken = {}
     for lookup in (True, False):
         passes = 0
         if not lookup:
             monkeypatch.setattr(rows_module, "guess", lambda ids, length: [])
-        made = dict(Rows(loaded["circles"], frozenset()).run(asked, 60))
+        made = dict(BatchDecoder(loaded["circles"], frozenset()).run(asked, 60))
         assert [len(ids) for ids in made.values()] == [60, 60]
         taken[lookup] = passes
     assert taken[False] == 3 + 59  # the common beginning, two prompts, and a step for each further token
@@ -104,24 +104,24 @@ def test_what_repeats_is_guessed(loaded: dict[str, Any], monkeypatch: pytest.Mon
 
 def test_memory_decides_how_many_are_in_work(loaded: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     most = 0
-    real = Rows._pass
+    real = BatchDecoder._pass
 
-    def seen(self: Rows, *given: Any, **more: Any) -> Any:
+    def seen(self: BatchDecoder, *given: Any, **more: Any) -> Any:
         nonlocal most
         most = max(most, self.keys[0].shape[0])
         return real(self, *given, **more)
 
-    monkeypatch.setattr(Rows, "_pass", seen)
+    monkeypatch.setattr(BatchDecoder, "_pass", seen)
     asked = prompts()
     monkeypatch.setattr(rows_module, "MEMORY", memory(3, asked))
-    assert len(dict(Rows(loaded["circles"], STOPS).run(asked, LIMIT))) == len(asked)
+    assert len(dict(BatchDecoder(loaded["circles"], STOPS).run(asked, LIMIT))) == len(asked)
     assert most == 3
 
 
 def test_the_model_is_left_as_it_was(loaded: dict[str, Any]) -> None:
     model = loaded["circles"]
     before = model.config._attn_implementation
-    running = Rows(model, STOPS).run(prompts(), LIMIT)
+    running = BatchDecoder(model, STOPS).run(prompts(), LIMIT)
     next(running)
     assert packed._exact
     running.close()

@@ -142,9 +142,9 @@ def ask_button(question: str, label: str | None = None) -> str:
 
 def notes(answer: Answer) -> list[str]:
     """What the reader should know before the text."""
+    result = [f"Searched for: {answer.searched}"] if answer.searched else []
     if answer.status == "abstained":
-        return []
-    result = []
+        return result
     if answer.sentences and not answer.sources and answer.status == "answered":
         result.append(
             "The model wrote this from memory and read no source. None of it can be checked here; "

@@ -109,13 +109,6 @@ class Answering(Section):
     fallback_below: float = Field(
         0.5, ge=0, le=1, description="share of supported words under which the sources are quoted instead"
     )
-    model_abstains_below: float = Field(
-        0.9,
-        ge=0,
-        le=1,
-        description="confidence under which the model's own abstention on a short question stands; "
-        "above, sources are quoted",
-    )
     support_above: float = Field(
         0.6, ge=0, le=1, description="share of a sentence's content words its source must hold"
     )

@@ -14,11 +14,11 @@ from configs.errors import UserError, run
 COMMANDS = {
     "run": ("eval.run", "compare the modes on held-out questions and write a report (the default)"),
     "retrieval": ("eval.retrieval.judged_sets", "is the right answer first? judged sets and the index's own questions"),
-    "abstention": ("eval.abstention.decisions", "who declines what, at which threshold"),
+    "people": ("eval.people", "questions as people ask them: right page, right answer, declined"),
     "coverage": ("eval.abstention.covered", "shares of covered and uncovered questions that are answered"),
     "attribution": ("eval.attribution", "how well attribution tells what its sources say"),
     "citations": ("eval.checker.trust", "how far the checker of citations can itself be trusted"),
-    "calibrate confidence": ("eval.calibration.confidence", "fit the retrieval confidence"),
+    "calibrate reranker": ("eval.calibration.reranker", "train the re-ranker and the decision whether to answer"),
     "calibrate citations": ("eval.calibration.citations", "fit the checker of citations"),
     "calibrate emergency": ("eval.calibration.emergency", "fit the second look for emergencies"),
     "compare": ("eval.compare", "what changed between two runs"),

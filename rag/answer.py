@@ -93,6 +93,7 @@ class Answer(BaseModel):
     mode: Mode
     sentences: tuple[Sentence, ...] = ()
     sources: tuple[Source, ...] = ()
+    searched: str = Field("", description="the question as it was searched, where words of it were read as others")
     notice: str = Field("", description="the emergency notice or the abstention sentence; shown first")
     nearest: tuple[str, ...] = Field((), description="on abstention: the nearest topics")
     nearest_questions: tuple[str, ...] = Field((), description="on abstention: the question to ask for each of them")

@@ -30,24 +30,23 @@ from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
 from rag import prompt
-from rag.answer import Answer, Sentence, Source, Timings
+from rag.answer import Answer, Source, Timings
 from rag.attribution import quotes
 from rag.attribution.attribute import attribute
 from rag.attribution.doses import unsourced_doses, withhold
 from rag.attribution.draft import unmarked
 from rag.attribution.references import without_marks
+from rag.attribution.selection import choose
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
 from rag.generators.base import Generator, create
 from rag.prompt import ABSTENTION
+from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Said, names_it
-from rag.retrieval.question import short
 
 MAX_QUESTION_CHARACTERS = 200_000
-QUOTED_WORDS = 120
-"""Words quoted where no generator speaks; a page's first 120 words were the control in the design's trial."""
 
 
 @dataclass(frozen=True)
@@ -190,17 +189,6 @@ def clean(question: str) -> str:
     return text
 
 
-def heeded(question: str, named: bool, confidence: float, settings: Answering) -> bool:
-    """Whether the model's own abstention stands; else the sources that retrieval found are quoted.
-
-    `named`: whether the question holds the whole name of a page that the model was shown. It has learnt to judge
-    short questions in MedQuAD's words about topics that are there or not. Where the page is named, or somebody writes
-    a letter, the fine-tuned 135M model refuses nearly everything (docs/decisions/abstention.md), so it is not asked:
-    retrieval's confidence, which is calibrated on such questions too, decides alone.
-    """
-    return short(question) and not named and confidence < settings.model_abstains_below
-
-
 def source(n: int, hit: Hit, said: Said) -> Source:
     """A retrieved passage as the reader sees it, under number `n`; without doses where the question does not name it.
 
@@ -261,8 +249,8 @@ class _Run:
             self.settings = self.settings.model_copy(update={"strict": options.strict})
         self.started = time.perf_counter()
         self.times = Timings()
-        self.named = False
-        self.nearest: dict[str, tuple[str, ...]] = {}
+        self.texts: tuple[str, ...] = ()
+        self.types: dict[str, str] = {}
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> abc.Generator[Answer, None, None]:
@@ -278,7 +266,10 @@ class _Run:
             return
         retrieval = self.pipeline.retriever.retrieve(self.question)
         self._time(retrieve_ms=self._elapsed())
-        self._update(confidence=retrieval.confidence, nearest=())
+        searched = retrieval.texts[0] if retrieval.changes else ""
+        self._update(confidence=retrieval.confidence, nearest=(), searched=searched)
+        self.texts = retrieval.texts
+        self.types = {hit.pair.id: kind_of(hit.pair) for hit in retrieval.hits}
         if not retrieval.hits or retrieval.confidence < self.pipeline.profile.retriever.abstain_below:
             yield self._abstain(retrieval)
             return
@@ -292,7 +283,6 @@ class _Run:
         built = prompt.build(
             self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
         )
-        self.named, self.nearest = retrieval.names_one_of(built.sources), _nearest(retrieval)
         rows = {hit.row for hit in built.sources}
         ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
         # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
@@ -329,11 +319,9 @@ class _Run:
             self._update(draft=_showable(tail, texts))
             yield self.answer
         if draft.strip().startswith(ABSTENTION) and sources:
-            if heeded(self.question, self.named, self.answer.confidence, self.settings):
-                yield self._finish(status="abstained", notice=ABSTENTION, sentences=(), draft="", **self.nearest)
-            else:
-                self._update(fallback=True)
-                yield self._quote(sources)
+            # Whether to answer was decided before anything was written, by retrieval, which is calibrated for it.
+            self._update(fallback=True)
+            yield self._quote(sources)
             return
         self._settle(draft, sources, last=True)
         if sources and self._supported_share() < self.settings.fallback_below:
@@ -353,7 +341,8 @@ class _Run:
         self._update(sentences=sentences, draft="")
 
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
-        sentences: tuple[Sentence, ...] = tuple(quotes.extract(self.question, sources, max_words=QUOTED_WORDS))
+        types = [self.types[one.pair_id] for one in sources]
+        sentences = tuple(choose(self.texts, sources, types, self.pipeline.retriever.encode))
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
         return self._finish(sentences=sentences, sources=quotes.highlights(sentences, sources), draft="")

@@ -4,7 +4,6 @@
 
 Should be answered: the LiveQA-Med questions with a correct answer (grade 3 or 4) whose text MedQuAD still holds.
 The question is what the person typed, subject and message; the NLM's one-line summary is reported beside it.
-By retrieval, and "in the chat", where an adapter's own abstention may stand too (`rag.pipeline.heeded`).
 Should not: the test half of `eval/datasets/questions/uncovered.jsonl`. Neither was used to calibrate.
 `FOLDER` holds `liveqa-med/`, as its maintainers lay it out, and `medquad.zip` unless --medquad names it.
 """
@@ -38,7 +37,6 @@ def run(profile: Profile, index_folder: Path, data: Path | None, medquad: Path |
     retriever = HybridRetriever.create(index, Embedder(profile.embedder), profile.retriever)
     retriever.retrieve("What is asthma?")
     result: dict[str, Any] = {"abstain_below": profile.retriever.abstain_below}
-    chat = _Chat(profile, index, retriever) if profile.generator.adapter else None
     if data is not None:
         judgements = judged.qrels(medquad or data / "medquad.zip")
         questions = {item.number: item for item in judged.liveqa(data / "liveqa-med")}
@@ -49,10 +47,6 @@ def run(profile: Profile, index_folder: Path, data: Path | None, medquad: Path |
             result[f"covered, as typed, {policy}"] = share(answered)
             result[f"covered, summarised, {policy}"] = share(_answered(retriever, [i.summary for i in wanted])[0])
             if highest:
-                if chat:
-                    typed, summaries = [item.original for item in wanted], [item.summary for item in wanted]
-                    result["covered, as typed, in the chat"] = share(chat.answered(typed))
-                    result["covered, summarised, in the chat"] = share(chat.answered(summaries))
                 result["covered, declined"] = [
                     item.number for item, yes in zip(wanted, answered, strict=True) if not yes
                 ]
@@ -63,31 +57,10 @@ def run(profile: Profile, index_folder: Path, data: Path | None, medquad: Path |
     test = uncovered("test")
     answered, _ = _answered(retriever, [question for question, _ in test])
     result["uncovered"] = share(answered)
-    if chat:
-        result["uncovered, in the chat"] = share(chat.answered([question for question, _ in test]))
     for kind in dict.fromkeys(kind for _, kind in test):
         result[f"uncovered, {kind}"] = share([yes for yes, (_, own) in zip(answered, test, strict=True) if own == kind])
     result["uncovered, answered"] = [question for (question, _), yes in zip(test, answered, strict=True) if yes]
     return result
-
-
-class _Chat:
-    """Who gets an answer where the fine-tuned model may abstain too. An emergency notice is left out of account."""
-
-    def __init__(self, profile: Profile, index: Any, retriever: HybridRetriever) -> None:
-        from rag.pipeline import Pipeline
-
-        self.profile = profile
-        self.pipeline = Pipeline(profile, index, retriever, entry.data_folder() / "models")
-
-    def answered(self, questions: list[str]) -> list[bool]:
-        from eval.abstention.decisions import decide
-        from index.progress import shown
-
-        with shown() as say:
-            found = decide(self.pipeline, [("", question) for question in questions], True, say)
-        below = self.profile.retriever.abstain_below
-        return [not one.declined(self.profile.answering, below) for one in found]
 
 
 def _answered(retriever: HybridRetriever, questions: Iterable[str]) -> tuple[list[bool], list[float]]:

@@ -17,7 +17,7 @@ PEOPLE = Path(__file__).with_name("people.jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A question and its labels: ids of the pages on its topic, and of the pairs that answer it, none if not covered."""
+    """A question and its labels: ids of the pages on its topic, and of the pairs that answer it (none: not covered)."""
 
     id: str
     question: str

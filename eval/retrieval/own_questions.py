@@ -75,7 +75,7 @@ def measure(
     with shown() as say:
         for done, asked in enumerate(questions, 1):
             wanted = retriever.index.pairs[asked.row]
-            hits = retriever.examine(asked.question, 3 * DEPTH)[0].hits
+            hits = retriever.retrieve(asked.question, 3 * DEPTH).hits
             pairs = list({hit.pair.id: hit.pair for hit in hits}.values())[:DEPTH]
             itself = [pair.id == wanted.id or pair.answer == wanted.answer for pair in pairs]
             topic = [topics.same_topic(wanted, pair) for pair in pairs]

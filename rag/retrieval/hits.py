@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from index.corpus import QAPair
@@ -31,11 +30,7 @@ class Retrieval:
     nearest: tuple[str, ...]
     nearest_questions: tuple[str, ...] = ()
     """The question that asks for each of the nearest topics."""
-    named: frozenset[int] = frozenset()
-    """Pairs (rows) that a name found in the question, the longest at each place, is a name of."""
+    texts: tuple[str, ...] = ()
+    """The question as it was searched, and the sentences of a long message."""
     changes: tuple[tuple[str, str], ...] = ()
     """Words of the question that were searched as others, as (typed, read): spelling, and lay names."""
-
-    def names_one_of(self, hits: Iterable[Hit]) -> bool:
-        """Whether a whole name, focus or synonym, of one of these hits' pages stands in the question."""
-        return any(hit.passage.pair in self.named for hit in hits)

@@ -90,8 +90,7 @@ class HybridRetriever(BaseRetriever):
             nearest.setdefault(hit.pair.title, hit.pair.asks)
         titles = tuple(nearest)[:3]
         questions = tuple(nearest[title] for title in titles)
-        named = frozenset(row for name in asked.found for row in name.pairs.tolist())
-        return Retrieval(hits, confidence, titles, questions, named, asks.changes)
+        return Retrieval(hits, confidence, titles, questions, tuple(asked.texts), asks.changes)
 
     def weigh(self, model: Reranker, asked: Asked, scored: Scored, found: Candidates) -> Weighed:
         """The candidates ranked again by `model` and by reading their sentences."""

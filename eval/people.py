@@ -2,7 +2,7 @@
 
     medcite eval people [--part test] [--experts FOLDER] [--json FILE]
 
-330 questions in the forms that people use, half for choosing and half for reporting, labelled with the pages and pairs
+330 questions in the forms that people use, half for choosing and half for reporting, labeled with the pages and pairs
 of MedQuAD that answer them (`eval/datasets/people.md`). They are answered in the extractive mode, which quotes what
 retrieval finds and decides as every other mode does. `--experts` is MEDIQA-2021's folder: messages with the one-line
 question that an expert made of each, which should lead to the same page. 95% intervals by question.
@@ -137,7 +137,7 @@ def main(args: argparse.Namespace) -> int:
     known = {page_of(pair.id) for pair in pipeline.index.pairs}
     asked = people(args.part)
     if not any(page in known for one in asked for page in one.pages):
-        raise UserError("the index holds none of the labelled pages: these questions are for MedQuAD; make index")
+        raise UserError("the index holds none of the labeled pages: these questions are for MedQuAD; make index")
     rows = measure(pipeline, asked)
     result: dict[str, Any] = {"part": args.part, "n": len(rows), "figures": figures(rows)}
     if args.experts:

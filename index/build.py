@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from configs.errors import UserError
 from configs.schema import Embedder as EmbedderSettings
-from configs.schema import IndexSettings, Passages
+from configs.schema import IndexSettings, Passages, Profile
 from index import cache, passages, store, vectors
 from index.corpus import QAPair
 from index.embedder import EmbedderLike
@@ -110,6 +110,35 @@ def build(
     except OSError as error:
         raise UserError(f"{folder}: the index could not be written: {error.strerror or error}") from None
     return Index.open(folder)
+
+
+def subset(
+    pairs: Iterable[QAPair],
+    name: str,
+    digest: str,
+    folder: Path,
+    profile: Profile,
+    embedder: EmbedderLike,
+    embeddings: Path,
+    report: Report,
+) -> Index:
+    """The index over some of a corpus's pairs: the one in `folder` where it is of just these, else built there.
+
+    `digest` tells it from others and so has to name both the corpus and the choice of pairs; `name` is for people,
+    `embeddings` the folder of the vector cache. Raises UserError as `build`.
+    """
+    from index.readers import ReadReport
+    from index.sources import Corpus
+
+    config = config_hash(profile.passages, profile.embedder, profile.index)
+    if is_current(folder, digest, config):
+        index = Index.open(folder)
+        if index.manifest.embedder == embedder.fingerprint:
+            return index
+    part = Corpus(list(pairs), digest, name, ReadReport())
+    return build(
+        part, folder, profile.passages, embedder, profile.index, config=config, embeddings=embeddings, report=report
+    )
 
 
 def _write(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from configs.schema import Profile
-    from eval.datasets.given import Question
+    from eval.datasets.judged import Question
     from eval.retrieval.systems import Answers, Encode
     from index.embedder import EmbedderLike
 
@@ -111,8 +111,7 @@ def mediqa(
     profile: Profile, embedder: EmbedderLike, folder: Path, files: Sequence[Path] = (), cache: Path | None = None
 ) -> list[dict[str, Any]]:
     """The table of each file, or of MEDIQA's two training sets and validation set in `folder`."""
-    from eval.datasets.given import read_mediqa
-    from eval.datasets.judged import MEDIQA
+    from eval.datasets.judged import MEDIQA, read_mediqa
 
     # All files are read before anything is embedded: a mistake shows at once.
     names = {MEDIQA[key]: name for key, name in NAMES.items()}
@@ -145,16 +144,16 @@ def liveqa(
     profile: Profile, embedder: EmbedderLike, medquad: Path, folder: Path, cache: Path | None = None
 ) -> list[dict[str, Any]]:
     """Tables of the judgements over MedQuAD: by the message as typed and by its summary, by either of two grades."""
-    from eval.datasets import given, judged
+    from eval.datasets import judged
 
     judgements = judged.qrels(medquad)
     asked = {item.number: item for item in judged.liveqa(folder)}
-    texts = given.judged_answers(medquad)
+    texts = judged.judged_answers(medquad)
     found: list[dict[str, Any]] = []
     for kind in ("as typed", "NLM summary"):
         scores: dict[str, list[np.ndarray]] = {}
         for at, policy in enumerate(("highest", "lowest")):
-            questions = given.judged_questions(judgements.values(), asked, texts, kind == "as typed", at)
+            questions = judged.judged_questions(judgements, asked, texts, kind == "as typed", at)
             name = f"LiveQA-Med over MedQuAD, {kind}"
             if not scores:
                 # Both policies rank alike: only the grades differ.

@@ -20,7 +20,7 @@ from rag.retrieval.question import parts
 
 if TYPE_CHECKING:
     from configs.schema import Profile
-    from eval.datasets.given import Given, Question
+    from eval.datasets.judged import Given, Question
 
 Encode = Callable[[list[str]], np.ndarray]
 """Texts to unit vectors, float32 (n, d)."""

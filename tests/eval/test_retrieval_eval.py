@@ -16,7 +16,7 @@ import pytest
 from configs import load
 from configs.errors import UserError
 from configs.schema import IndexSettings, Passages
-from eval.datasets import given, judged
+from eval.datasets import judged
 from eval.metrics import ranking
 from eval.retrieval import judged_sets as retrieval
 from eval.retrieval import own_questions as recall
@@ -25,7 +25,7 @@ from index.build import build
 from index.corpus import QAPair
 from index.store import Index
 from tests import fakes
-from tests.eval.test_judged import archive
+from tests.eval.datasets.test_judged import archive
 
 PROFILE = load("embedded")[0]
 ANSWER = (
@@ -63,12 +63,12 @@ GOUT = {
 
 
 def test_titles_are_read_off_an_answers_beginning() -> None:
-    assert given.titled("Gout (Treatment): Rest. Note: drink.") == ("Gout (Treatment)", "Rest. Note: drink.")
-    assert given.titled("What is gout? : It is a disease.") == ("What is gout?", "It is a disease.")
-    assert given.titled("It is a disease.") == ("", "It is a disease.")
+    assert judged.titled("Gout (Treatment): Rest. Note: drink.") == ("Gout (Treatment)", "Rest. Note: drink.")
+    assert judged.titled("What is gout? : It is a disease.") == ("What is gout?", "It is a disease.")
+    assert judged.titled("It is a disease.") == ("", "It is a disease.")
     # A ratio, or a colon deep in the text, is no title's end.
-    assert given.titled("A ratio of 2:1 is usual.")[0] == ""
-    assert given.titled("word " * 60 + "so: end")[0] == ""
+    assert judged.titled("A ratio of 2:1 is usual.")[0] == ""
+    assert judged.titled("word " * 60 + "so: end")[0] == ""
 
 
 def test_windows_hold_every_word_once() -> None:
@@ -108,7 +108,7 @@ def test_the_file_that_weights_were_fitted_on_is_cross_validated(tmp_path: Path)
 
 
 def test_features_say_what_they_say(tmp_path: Path) -> None:
-    questions = given.read_mediqa(file(tmp_path / "f.xml", GOUT))
+    questions = judged.read_mediqa(file(tmp_path / "f.xml", GOUT))
     embedder = fakes.FakeEmbedder(dimensions=384, max_tokens=256)
     answers = rerank.Answers(questions, PROFILE, embedder.count_tokens)
     stones, gout = (
@@ -152,7 +152,7 @@ def test_shipped_weights_name_the_features() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read"),
+        (None, "no such file"),
         ("<M>", "not an XML file"),
         ('<!DOCTYPE m [<!ENTITY a "b">]><M>&a;</M>', "not an XML file"),
         ("<M/>", "no question with answers"),
@@ -166,7 +166,7 @@ def test_broken_files_are_one_line(tmp_path: Path, content: str | None, message:
     if content is not None:
         path.write_text(content)
     with pytest.raises(UserError, match=message) as caught:
-        given.read_mediqa(path)
+        judged.read_mediqa(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -185,7 +185,9 @@ def test_judgements_over_medquad(tmp_path: Path) -> None:
         'GARD_0000002_Sec1.txt,"Question: What is mumps ?\nURL: https://y\nAnswer: A virus."\n'
     )
     medquad = archive(tmp_path / "m.zip", lines, texts)
-    assert given.judged_answers(medquad)["ADAM_0000001_Sec1.txt"] == ("Diet in gout ?", "Eat well.", "Podagra")
+    assert judged.judged_answers(medquad)["ADAM_0000001_Sec1.txt"] == judged.Given(
+        "ADAM_0000001_Sec1.txt", "Diet in gout ?", "Eat well.", 0, also="Podagra"
+    )
     found = retrieval.liveqa(PROFILE, fakes.FakeEmbedder(384, 256), medquad, tmp_path)
     assert [row["name"].split(", ")[1] for row in found] == ["as typed"] * 2 + ["NLM summary"] * 2
     # The one correct answer is so by the higher of its two grades only.
@@ -199,11 +201,11 @@ def test_judgements_over_medquad(tmp_path: Path) -> None:
 
 def test_a_judgement_without_its_text_is_told(tmp_path: Path) -> None:
     message = judged.LiveQuestion(7, "", "What to eat?", "Diet?")
-    one = judged.Judged(7, {"ADAM_0000001_Sec1.txt": (4, 2)})
+    grades = {7: {"ADAM_0000001_Sec1.txt": (4, 2)}}
     with pytest.raises(UserError, match="ADAM_0000001"):
-        given.judged_questions([one], {7: message}, {}, True, 0)
+        judged.judged_questions(grades, {7: message}, {}, True, 0)
     with pytest.raises(UserError, match="question 7"):
-        given.judged_questions([one], {}, {}, True, 0)
+        judged.judged_questions(grades, {}, {}, True, 0)
 
 
 def test_ranks() -> None:
@@ -310,7 +312,7 @@ def command(*words: str) -> int:
         (("--set", "mediqa"), "--data FOLDER"),
         (("--set", "medquad", "-n", "0"), "at least one"),
         (("--set", "medquad", "--index", "nowhere"), "no index there"),
-        (("--file", "nowhere.xml"), "nowhere.xml: cannot be read"),
+        (("--file", "nowhere.xml"), "nowhere.xml: no such file"),
     ],
 )
 def test_mistakes_of_the_command(words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -428,7 +430,7 @@ def test_published_conventions(medquad: Path) -> None:
         "alexa": {"CHiQA": (0.767, 0.866, 0.779, 0.879), "BM25": (0.791, 0.851, 0.740, 0.878)},
     }
     for part, systems in wanted.items():
-        questions = given.read_mediqa(folder / judged.MEDIQA[part])
+        questions = judged.read_mediqa(folder / judged.MEDIQA[part])
         answers = rerank.Answers(questions, PROFILE, fakes.FakeEmbedder().count_tokens)
         systems_found = retrieval.table(
             questions, {"CHiQA": answers.ranks, "BM25": answers.bm25_within, retrieval.RERANKER: answers.bm25}

@@ -118,6 +118,18 @@ def test_a_broken_archive_is_one_line(tmp_path: Path, damage: str) -> None:
             judged.withdrawn_questions(path, "ADAM")
 
 
+def test_withdrawn_questions_come_in_file_order_and_a_damaged_file_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as file:
+        for number in (2, 1):
+            file.writestr(f"M/11_MPlusDrugs_QA/{number}.xml", f"<D><Question> Is {number}\nsafe?</Question></D>")
+        file.writestr("M/2_GARD_QA/1.xml", "<D><Question>Not asked</Question></D>")
+    assert judged.withdrawn_questions(tmp_path / "m.zip", "MPlusDrugs") == ["Is 1 safe?", "Is 2 safe?"]
+    (tmp_path / "11_MPlusDrugs_QA").mkdir()
+    (tmp_path / "11_MPlusDrugs_QA" / "3.xml").write_text("<D>")
+    with pytest.raises(UserError, match="xml: not an XML file that can be read"):
+        judged.withdrawn_questions(tmp_path, "MPlusDrugs")
+
+
 @pytest.mark.medquad
 def test_what_is_known_of_the_judgements(medquad: Path) -> None:
     found = judged.qrels(medquad)

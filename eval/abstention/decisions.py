@@ -12,23 +12,31 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs import entry, files
+from configs import entry
 from configs.errors import UserError
 from configs.schema import Answering, Profile
-from rag.pipeline import heeded
-from rag.prompt import ABSTENTION
+from eval.datasets.consumers import consumers, uncovered
+from eval.datasets.own import reworded
+from eval.datasets.withheld import abstention_disabled, withheld
+from eval.generation.batched import local
+from eval.generation.identity import same_splits
+from eval.generation.predict import chosen
+from eval.metrics.shares import share
+from index import splits as splitting
+from index.progress import shown
+from rag import prompt
+from rag.pipeline import Pipeline, heeded
 from rag.retrieval.question import parts, short
 
 if TYPE_CHECKING:
+    from index.build import Report
     from index.splits import Split, Splits
     from rag.generators.transformers import TransformersChat
-    from rag.pipeline import Pipeline
     from rag.retrieval.hybrid import HybridRetriever
 
 SURE = ("own", "reworded", "alexa")
@@ -37,7 +45,6 @@ PARTS = 8
 SENTENCE_WORDS = 3
 LADDER = (0.5, 0.9, 0.99, 0.998, 0.9998, 1.0)
 """Values of `answering.model_abstains_below` that are tried."""
-Say = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,8 @@ class Decision:
         return unsure or (self.abstains and heeded(self.question, self.named, self.confidence, settings))
 
 
-def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, say: Say) -> list[Decision]:
+def decide(pipeline: Pipeline, asked: Sequence[tuple[str, str]], covered: bool, say: Report) -> list[Decision]:
     """The decisions on (kind, question) pairs, as the chat's own model takes them, greedy."""
-    from eval.generation.batched import local
-    from rag import prompt
-
     chat = local(pipeline.generator)
     step = f"deciding, {'indexed' if covered else 'withheld'}"
     found = []
@@ -86,7 +90,7 @@ def _abstention(chat: TransformersChat, ids: list[int]) -> tuple[bool, float]:
     """Whether the abstention is what greedy decoding writes after a prompt, and its log-probability."""
     import torch
 
-    said = chat.loaded.tokenizer(ABSTENTION, add_special_tokens=False)["input_ids"]
+    said = chat.loaded.tokenizer(prompt.ABSTENTION, add_special_tokens=False)["input_ids"]
     given = torch.tensor([ids + said], device=chat.loaded.model.device)
     with torch.inference_mode():
         rows = chat.loaded.model(given, logits_to_keep=len(said) + 1).logits[0, :-1].float().log_softmax(-1)
@@ -94,82 +98,59 @@ def _abstention(chat: TransformersChat, ids: list[int]) -> tuple[bool, float]:
     return bool((rows.argmax(-1) == words).all()), float(rows.gather(1, words[:, None]).sum())
 
 
-def made(profile: Profile, data: Path, split: Split, n: int, say: Say) -> dict[str, Any]:
+def made(profile: Profile, data: Path, split: Split, n: int, say: Report) -> dict[str, Any]:
     """Shares on which the model abstains, of `n` prompts made as for training, with and without the right passage.
 
     They are harder than retrieval's own: 30% of the questions are reworded, of 30% of the prompts the sources
     shuffled, and where retrieval misses the right passage it is put in last. Prompts of 224 to 448 tokens.
     """
     from configs.recipes import Data
-    from eval.generation.batched import local
-    from eval.metrics.shares import share
     from finetune import corpus as corpora
     from finetune import data as examples
-    from index.readers.report import ReadReport
-    from index.sources import Corpus
 
     pipeline, splits = _opened(profile, data)
-    manifest = pipeline.index.manifest
-    corpus = Corpus(list(pipeline.index.pairs), manifest.corpus_digest, manifest.corpus_name, ReadReport())
-    retriever = corpora.retriever_over(profile, corpus, splits, split, corpora.Work(data), say)
-    chat = local(pipeline.generator)
+    pairs, name = list(pipeline.index.pairs), pipeline.index.manifest.corpus_name
+    retriever = corpora.retriever_over(profile, pairs, name, splits, split, corpora.Work(data), say)
+    chat, sources = local(pipeline.generator), profile.prompt.sources
+    template = chat.loaded.template(True)
     found: dict[str, Any] = {}
-    for kind in ("grounded", "uncovered"):
+    for kind, called in (("grounded", "covered"), ("uncovered", "uncovered")):
         shares = {"closed": 0.0, "grounded": 0.0, "uncovered": 0.0, kind: 1.0}
         settings = Data(**shares, max_prompt_tokens=448, max_tokens=2048)  # type: ignore[arg-type]
         prompts, _ = examples.make(
-            corpus.pairs,
-            splits,
-            split,
-            settings,
-            chat.loaded.template(True),
-            retriever,
-            sources=profile.prompt.sources,
-            seed=5,
-            limit=n,
+            pairs, splits, split, settings, template, retriever, sources=sources, seed=5, limit=n
         )
         decided = []
         for done, one in enumerate(prompts):
             say(f"made prompts, {kind}", done, len(prompts))
             decided.append(_abstention(chat, one.prompt_ids)[0])
-        found["covered" if kind == "grounded" else kind] = share(decided)
+        found[called] = share(decided)
     return found
 
 
 def _opened(profile: Profile, data: Path) -> tuple[Pipeline, Splits]:
     """The pipeline and the splits that its adapter was trained on."""
-    from eval.datasets.withheld import abstention_disabled
-    from eval.generation.identity import same_splits
-    from index.splits import make
-    from rag.pipeline import Pipeline
-
     if not profile.generator.adapter:
         raise UserError("there is no adapter whose decisions could be measured; train one (make finetune)")
     pipeline = Pipeline.open(abstention_disabled(profile), data / "index", data / "models")
-    splits = make(pipeline.index.pairs, pipeline.index.manifest.corpus_digest)
+    splits = splitting.make(pipeline.index.pairs, pipeline.index.manifest.corpus_digest)
     same_splits(profile.generator.adapter, splits)
     return pipeline, splits
 
 
-def measure(profile: Profile, data: Path, split: Split, n: int, judged: Path | None, say: Say) -> list[Decision]:
+def measure(profile: Profile, data: Path, split: Split, n: int, judged: Path | None, say: Report) -> list[Decision]:
     """The decisions on `n` questions of each kind, source indexed and withheld, and on the uncovered ones.
 
     `judged` is a folder with mediqa2019/ and liveqa-med/, looked at for validation alone.
     Raises UserError for a missing index or adapter, or an adapter that has learnt the questions.
     """
-    from eval.datasets import own as topics
-    from eval.datasets.consumers import consumers, uncovered
-    from eval.datasets.withheld import withheld as without
-    from eval.generation.predict import chosen
-
     pipeline, splits = _opened(profile, data)
     index = pipeline.index
     rows = chosen(index.pairs, splits, split, n, 0)
     if not rows:
         raise UserError(f"the {split} split has no questions; index a larger corpus")
     asked = [("own", index.pairs[row].question) for row in rows]
-    others = topics.reworded(index.pairs, splits.rows(index.pairs, split), n)
-    asked += [("reworded", item.question) for item in others]
+    asked += [("reworded", one.question) for one in reworded(index.pairs, splits.rows(index.pairs, split), n)]
     people: list[tuple[str, str]] = []
     if judged and split == "validation":
         alexa, messages = consumers(pipeline.retriever, judged / "mediqa2019", judged / "liveqa-med")
@@ -178,9 +159,9 @@ def measure(profile: Profile, data: Path, split: Split, n: int, judged: Path | N
         people += [("sentence", text) for text in sentences(pipeline.retriever, messages)[:n]]
     found = decide(pipeline, asked + people, True, say)
     part = "test" if split == "test" else "calibration"
-    withheld = without(profile, pipeline, splits, split, data, say)
-    withheld.use(pipeline.generator)
-    found += decide(withheld, asked, False, say)
+    without = withheld(profile, pipeline, splits, split, data, say)
+    without.use(pipeline.generator)
+    found += decide(without, asked, False, say)
     return found + decide(pipeline, [("never covered", question) for question, _ in uncovered(part)], False, say)
 
 
@@ -195,22 +176,16 @@ def sentences(retriever: HybridRetriever, messages: Sequence[str]) -> list[str]:
 
 def table(found: Sequence[Decision], profile: Profile) -> list[dict[str, Any]]:
     """For each value of the ladder the share declined of every kind, with n and 95% interval."""
-    from eval.metrics.shares import share
-
-    groups = list(dict.fromkeys((one.covered, one.kind) for one in found))
+    groups = {"surely covered": [one for one in found if one.covered and one.kind in SURE]}
+    for one in found:
+        where = "indexed" if one.covered else "withheld" if one.kind != "never covered" else "nowhere"
+        groups.setdefault(f"{one.kind}, {where}", []).append(one)
     result = []
     for below in LADDER:
         settings = profile.answering.model_copy(update={"model_abstains_below": below})
-
-        def declined(those: list[Decision], settings: Answering = settings) -> dict[str, Any]:
-            return share([one.declined(settings, profile.retriever.abstain_below) for one in those])
-
         row: dict[str, Any] = {"below": below}
-        row["surely covered"] = declined([one for one in found if one.covered and one.kind in SURE])
-        for covered, kind in groups:
-            mine = [one for one in found if (one.covered, one.kind) == (covered, kind)]
-            name = f"{kind}, {'indexed' if covered else 'withheld' if kind != 'never covered' else 'nowhere'}"
-            row[name] = declined(mine)
+        for name, those in groups.items():
+            row[name] = share([one.declined(settings, profile.retriever.abstain_below) for one in those])
         result.append(row)
     return result
 
@@ -231,21 +206,27 @@ def main(args: argparse.Namespace) -> int:
     """Measure and print."""
     if args.n < 1:
         raise UserError(f"-n {args.n}: at least one question is needed")
-    from index.progress import shown
-
-    profile = entry.load_for(args, adapter=True)
-    if args.made:
-        return _made(profile, args)
+    profile, data = entry.load_for(args, adapter=True), entry.data_folder()
     with shown() as say:
-        found = measure(profile, entry.data_folder(), args.split, args.n, args.judged, say)
-    if args.out:
-        with files.said(args.out):
-            files.write(args.out, "".join(json.dumps(asdict(one)) + "\n" for one in found))
-    rows = table(found, profile)
+        if args.made:
+            result: Any = made(profile, data, args.split, args.n, say)
+        else:
+            found = measure(profile, data, args.split, args.n, args.judged, say)
+            result = table(found, profile)
+            if args.out:
+                args.out.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found), "utf-8")
     if args.json:
-        json.dump(rows, sys.stdout, indent=2)
-        print()
-        return 0
+        print(json.dumps(result, indent=2))
+    elif args.made:
+        for name, row in result.items():
+            print(f"{name:10} abstains {row['share']:.3f} ({row['low']:.3f} to {row['high']:.3f}) n={row['n']}")
+    else:
+        _print(result)
+    return 0
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    """The table in Markdown."""
     names = [name for name in rows[0] if name != "below"]
     print("| model may abstain below | " + " | ".join(names) + " |")
     print("|---" * (len(names) + 1) + "|")
@@ -253,18 +234,3 @@ def main(args: argparse.Namespace) -> int:
         cells = [f"{row[name]['share']:.3f} ({row[name]['low']:.3f} to {row[name]['high']:.3f})" for name in names]
         print(f"| {row['below']:g} | " + " | ".join(cells) + " |")
     print("n: " + ", ".join(f"{name} {rows[0][name]['n']}" for name in names))
-    return 0
-
-
-def _made(profile: Profile, args: argparse.Namespace) -> int:
-    from index.progress import shown
-
-    with shown() as say:
-        found = made(profile, entry.data_folder(), args.split, args.n, say)
-    if args.json:
-        json.dump(found, sys.stdout, indent=2)
-        print()
-    else:
-        for name, row in found.items():
-            print(f"{name:10} abstains {row['share']:.3f} ({row['low']:.3f} to {row['high']:.3f}) n={row['n']}")
-    return 0

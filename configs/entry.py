@@ -1,4 +1,4 @@
-"""What every command shares: `--profile`, `--set`, and the line that says which profile was taken."""
+"""What commands share: `--profile`, `--set`, `--index`, and the line that says which profile was taken."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="override one field of the profile; may be repeated",
     )
+
+
+def add_index(parser: argparse.ArgumentParser) -> None:
+    """Add `--index` to a command's parser; without it `args.index` is `index_folder()`."""
+    text = "the index (default: data/index)"
+    parser.add_argument("--index", type=Path, metavar="FOLDER", default=index_folder(), help=text)
 
 
 def load_for(args: argparse.Namespace, adapter: bool = False) -> Profile:

@@ -101,7 +101,7 @@ def figures(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def agreement(pipeline: Pipeline, folder: Path) -> dict[str, dict[str, float]]:
-    """Whether a message and an expert's question for it lead to one page. Raises UserError where there is no such file."""
+    """Whether a message and an expert's question for it lead to one page. Raises UserError for a missing file."""
     path = folder / MESSAGES
     try:
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]

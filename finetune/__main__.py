@@ -285,14 +285,8 @@ def _corpus(args: argparse.Namespace, profile: Profile) -> Corpus:
     from index import choice, identity, sources
 
     manifest = choice.manifest_of(entry.index_folder())
-    chosen = choice.choose(
-        sources.given(args.corpus, os.environ.get("CORPUS")),
-        manifest,
-        os.environ.get("MEDQUAD"),
-        entry.data_folder() / "corpora",
-        profile.cleaning,
-        _say,
-    ).readable()
+    data = entry.data_folder()
+    chosen = choice.of_command(args.corpus, os.environ, manifest, data, profile.cleaning, _say).readable()
     corpus = sources.load_corpus(chosen.spec, profile.cleaning)
     for line in corpus.report.lines():
         _say(line)

@@ -8,7 +8,7 @@ Each is made once: a folder is named by the hash of what decides it, written asi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,7 @@ from rag.versions import PROMPT_VERSION
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
+    from index.corpus import QAPair
     from rag.generators.template import Template
 
 FORMAT = 2
@@ -128,7 +129,7 @@ def _make_examples(
     for name, limit in limits.items():
         retriever = None
         if recipe.data.grounded or recipe.data.uncovered:
-            retriever = retriever_over(profile, corpus, splits, name, work, say)
+            retriever = retriever_over(profile, corpus.pairs, corpus.name, splits, name, work, say)
         made, report = data.make(
             corpus.pairs,
             splits,
@@ -153,32 +154,23 @@ def _make_examples(
 
 
 def retriever_over(
-    profile: Profile, corpus: Corpus, splits: Splits, name: Split, work: Work, say: Say
+    profile: Profile, pairs: Sequence[QAPair], corpus: str, splits: Splits, name: Split, work: Work, say: Say
 ) -> PassagesOfPairs:
-    """A retriever over an index that holds the pairs of that split and no others."""
-    from index import build
+    """A retriever over an index that holds the pairs of that split and no others; `corpus` is their corpus's name."""
+    from index.build import subset
     from index.embedder import Embedder
-    from index.store import Index
 
     embedder = Embedder(profile.embedder)
-    folder = work.examples / f"index-{name}-{splits.hash[:12]}"
-    config = build.config_hash(profile.passages, profile.embedder, profile.index)
-    digest = f"{splits.hash} {name}"
-    if build.is_current(folder, digest, config):
-        index = Index.open(folder)
-    else:
-        chosen = [corpus.pairs[row] for row in splits.rows(corpus.pairs, name)]
-        part = replace(corpus, pairs=chosen, name=f"{corpus.name}, {name} split", digest=digest)
-        index = build.build(
-            part,
-            folder,
-            profile.passages,
-            embedder,
-            profile.index,
-            config=config,
-            embeddings=work.embeddings,
-            report=say,
-        )
+    index = subset(
+        [pairs[row] for row in splits.rows(pairs, name)],
+        f"{corpus}, {name} split",
+        f"{splits.hash} {name}",
+        work.examples / f"index-{name}-{splits.hash[:12]}",
+        profile,
+        embedder,
+        work.embeddings,
+        say,
+    )
     return PassagesOfPairs(HybridRetriever.create(index, embedder, profile.retriever))
 
 

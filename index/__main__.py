@@ -14,7 +14,6 @@ from configs.errors import run
 if TYPE_CHECKING:
     from configs.schema import Profile
     from index.choice import Choice
-    from index.store import Manifest
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check every file of the index against its hash")
     info = commands.add_parser("info", help="what the index was made from")
     for command in (build, verify, info):
-        command.add_argument("--index", type=Path, metavar="FOLDER", help="the index (default: data/index)")
+        entry.add_index(command)
     for command in (build, stats):
         entry.add_arguments(command)
     return result
@@ -62,28 +61,15 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _choice(args: argparse.Namespace, profile: Profile, manifest: Manifest | None, force: bool = False) -> Choice:
-    from index import choice, sources
-
-    return choice.choose(
-        sources.given(args.corpus, os.environ.get("CORPUS")),
-        manifest,
-        os.environ.get("MEDQUAD"),
-        entry.data_folder() / "corpora",
-        profile.cleaning,
-        _say,
-        force,
-    )
-
-
 def _build(args: argparse.Namespace) -> None:
     from index import build, choice, sources, store
 
     profile = entry.load_for(args)
-    folder = args.index or entry.index_folder()
+    folder: Path = args.index
     config = build.config_hash(profile.passages, profile.embedder, profile.index)
     manifest = choice.manifest_of(folder)
-    chosen = _choice(args, profile, manifest, args.force)
+    data = entry.data_folder()
+    chosen = choice.of_command(args.corpus, os.environ, manifest, data, profile.cleaning, _say, args.force)
     if chosen.gone and manifest:
         if args.force:
             chosen.readable()
@@ -138,10 +124,11 @@ def _stats(args: argparse.Namespace) -> None:
 
     profile = entry.load_for(args)
     manifest = choice.manifest_of(entry.index_folder())
-    chosen = _choice(args, profile, manifest).readable()
+    data = entry.data_folder()
+    chosen = choice.of_command(args.corpus, os.environ, manifest, data, profile.cleaning, _say).readable()
     corpus = sources.load_corpus(chosen.spec, profile.cleaning)
     _say(f"corpus: {identity.counted(corpus.parts)}")
-    out = args.out or entry.data_folder() / "stats"
+    out = args.out or data / "stats"
     found = stats.run(corpus, out, _embedder(profile).count_tokens if args.tokens else None)
     stats.print_tables(found)
     _say(f"tables and plots are in {out}")
@@ -150,9 +137,8 @@ def _stats(args: argparse.Namespace) -> None:
 def _verify(args: argparse.Namespace) -> None:
     from index import store
 
-    folder = args.index or entry.index_folder()
-    manifest = store.verify(folder)
-    print(f"{folder}: whole; {manifest.pairs:,} pairs, {manifest.passages:,} passages, {len(manifest.files)} files")
+    manifest = store.verify(args.index)
+    print(f"{args.index}: whole; {manifest.pairs:,} pairs, {manifest.passages:,} passages, {len(manifest.files)} files")
 
 
 def _info(args: argparse.Namespace) -> None:
@@ -161,7 +147,7 @@ def _info(args: argparse.Namespace) -> None:
 
     from index import store
 
-    manifest, _ = store.read_manifest(args.index or entry.index_folder())
+    manifest, _ = store.read_manifest(args.index)
     print(json.dumps(asdict(manifest), indent=2))
 
 

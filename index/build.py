@@ -6,7 +6,7 @@ import datetime
 import fcntl
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from configs import files
 from configs.errors import UserError
 from configs.schema import Embedder as EmbedderSettings
-from configs.schema import IndexSettings, Passages
+from configs.schema import IndexSettings, Passages, Profile
 from index import cache, passages, store, vectors
 from index.corpus import QAPair
 from index.embedder import EmbedderLike
@@ -105,6 +105,35 @@ def build(
                 manifest = _write(corpus, place, cutting, embedder, settings, config, embeddings, say, named, commit)
             store.publish(folder, final, manifest)
     return Index.open(folder)
+
+
+def subset(
+    pairs: Iterable[QAPair],
+    name: str,
+    digest: str,
+    folder: Path,
+    profile: Profile,
+    embedder: EmbedderLike,
+    embeddings: Path,
+    report: Report,
+) -> Index:
+    """The index over some of a corpus's pairs: the one in `folder` where it is of just these, else built there.
+
+    `digest` tells it from others and so has to name both the corpus and the choice of pairs; `name` is for people,
+    `embeddings` the folder of the vector cache. Raises UserError as `build`.
+    """
+    from index.readers import ReadReport
+    from index.sources import Corpus
+
+    config = config_hash(profile.passages, profile.embedder, profile.index)
+    if is_current(folder, digest, config):
+        index = Index.open(folder)
+        if index.manifest.embedder == embedder.fingerprint:
+            return index
+    part = Corpus(list(pairs), digest, name, ReadReport())
+    return build(
+        part, folder, profile.passages, embedder, profile.index, config=config, embeddings=embeddings, report=report
+    )
 
 
 def _write(

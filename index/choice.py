@@ -1,6 +1,6 @@
 """Which corpus a command reads: the one a person named, else the one that the index holds, else the default one.
 
-    chosen = choose(sources.given(args.corpus, variable), manifest, medquad, cache, cleaning, say)
+    chosen = of_command(args.corpus, environment, manifest, data, cleaning, say)
 
 A corpus that a person named stays the index's own until another one is named; MedQuAD and the starter corpus are
 what nobody had to name, and give way to each other.
@@ -8,7 +8,7 @@ what nobody had to name, and give way to each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,20 @@ def own(manifest: Manifest) -> bool:
     if manifest.spec:
         return manifest.named
     return any(one.kind == "own" for one in manifest.parts)
+
+
+def of_command(
+    options: Sequence[str] | None,
+    environment: Mapping[str, str],
+    manifest: Manifest | None,
+    data: Path,
+    cleaning: Cleaning,
+    notify: Callable[[str], None],
+    force: bool = False,
+) -> Choice:
+    """`choose` for a command: its `--corpus` options, the variables CORPUS and MEDQUAD, and the data folder."""
+    given = sources.given(options, environment.get("CORPUS"))
+    return choose(given, manifest, environment.get("MEDQUAD"), data / "corpora", cleaning, notify, force)
 
 
 def choose(

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
     result.add_argument("--json", action="store_true", help="the whole Answer as JSON")
     result.add_argument("--jsonl", action="store_true", help="one JSON object a line, in input order")
-    result.add_argument("--index", type=Path, metavar="FOLDER", help="the index (default: the newest built)")
+    entry.add_index(result)
     entry.add_arguments(result)
     return result
 
@@ -52,7 +52,7 @@ def main() -> int:
     from index import identity
     from rag.pipeline import Pipeline
 
-    pipeline = Pipeline.open(profile, args.index or entry.index_folder(), entry.data_folder() / "models")
+    pipeline = Pipeline.open(profile, args.index, entry.data_folder() / "models")
     if whose := identity.attribution(pipeline.index.manifest.parts):
         print(whose, file=sys.stderr)
     options: dict[str, Any] = {"mode": args.mode, "strict": args.strict}

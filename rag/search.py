@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs import entry
@@ -22,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("question", nargs="+", help="the question")
     result.add_argument("-k", type=int, default=5, help="how many passages (default: 5)")
     result.add_argument("--json", action="store_true", help="one JSON object a line")
-    result.add_argument("--index", type=Path, metavar="FOLDER", help="the index (default: data/index)")
+    entry.add_index(result)
     entry.add_arguments(result)
     return result
 
@@ -38,7 +37,7 @@ def main() -> int:
     profile = entry.load_for(args)
     from rag.pipeline import Pipeline, clean
 
-    pipeline = Pipeline.open(profile, args.index or entry.index_folder(), entry.data_folder() / "models")
+    pipeline = Pipeline.open(profile, args.index, entry.data_folder() / "models")
     question = clean(question)
     found = pipeline.retriever.retrieve(question, args.k)
     for row in rows(question, found):

@@ -38,12 +38,17 @@ if TYPE_CHECKING:
     from index.splits import Split, Splits
     from rag.retrieval.hybrid import HybridRetriever
 
-TRAIN, HELD_OUT = 5000, 1500
+TRAIN, HELD_OUT = 4000, 1200
 HIDDEN_UNITS = 24
 WITHDRAWN = 250
 """Questions on medicines whose texts MedQuAD withdrew."""
-ANSWERED_UNCOVERED = 0.05
+ANSWERED_UNCOVERED = 0.06
 """Share of the uncovered validation questions that may be answered: below the target of .08, for what is not seen."""
+WEIGHTS = {
+    "made, covered": 0.15, "made, masked": 0.3, "made, off": 0.5, "message": 0.5, "withdrawn medicine": 0.25,
+    "people, uncovered": 1.5,
+}  # fmt: skip
+"""What a question of a set weighs in the decision, beside 1: real questions are few, made ones are many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +163,9 @@ def decided(cases: Sequence[Case]) -> tuple[dict[str, float], dict[str, Any]]:
 
     x = np.array([[case.values[name] for name in DECIDING] for case in cases])
     y = np.array([case.answer for case in cases])
-    fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, class_weight="balanced"))
-    fitted.fit(x, y)
+    weight = np.array([WEIGHTS.get(case.kind, 1.0) for case in cases])
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=1000))
+    fitted.fit(x, y, logisticregression__sample_weight=weight)
     weights = fitted[-1].coef_[0] / fitted[0].scale_
     raw = x @ weights
     reference = np.array(["uncovered" in case.kind for case in cases])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import UserError
+from eval.datasets import judged
+from index.splits import normalize
 
 if TYPE_CHECKING:
     from rag.retrieval.hybrid import HybridRetriever
@@ -28,16 +31,22 @@ def consumers(retriever: HybridRetriever, mediqa: Path, liveqa: Path) -> tuple[l
 
     A message that holds a question of LiveQA-Med, which is for reporting, is left out.
     """
-    from eval.datasets import judged
-    from index.splits import normalize
-
-    alexa = [item.question for item in judged.mediqa(mediqa, "alexa") if judged.on_pages(item, retriever.index.pairs)]
-    kept_apart = [normalize(item.message) for item in judged.liveqa(liveqa)]
+    known = {_address(url) for pair in retriever.index.pairs for url in (pair.url, *pair.urls)} - {""}
+    alexa = [
+        item.text
+        for item in judged.read_mediqa(mediqa / judged.MEDIQA["alexa"])
+        if any(answer.grade >= judged.CORRECT and _address(answer.url) in known for answer in item.answers)
+    ]
+    kept_apart = [text for item in judged.liveqa(liveqa) if (text := normalize(item.message))]
     messages = []
-    for message in dict.fromkeys(item.message for item in judged.rqe(mediqa, "validation")):
+    pairs = judged.read_xml(mediqa / judged.RQE).iter("pair")
+    for message in dict.fromkeys(judged.text_of(pair.find("chq")) for pair in pairs):
         flat = normalize(message)
-        if any(known and known in flat for known in kept_apart):
-            continue
-        if retriever.names_topic(message):
+        if not any(text in flat for text in kept_apart) and retriever.names_topic(message):
             messages.append(message)
     return alexa, messages
+
+
+def _address(url: str) -> str:
+    """A URL without what does not tell pages apart: scheme, www and the final slash."""
+    return re.sub(r"^https?://(?:www\.)?", "", url.strip().lower()).rstrip("/")

@@ -1,7 +1,6 @@
-"""Questions with human judgements: LiveQA-Med over MedQuAD (qrels) and MEDIQA-2019 tasks 2 and 3.
+"""Questions with human judgements: LiveQA-Med over MedQuAD (qrels) and MEDIQA-2019 task 3.
 
-Grades are 1 incorrect, 2 related, 3 incomplete, 4 excellent; 3 and 4 count as correct. No command of its own:
-`eval/bench/` and `eval/calibration/confidence.py` read their questions here.
+Grades are 1 incorrect, 2 related, 3 incomplete, 4 excellent; 3 and 4 count as correct. No command of its own.
 """
 
 from __future__ import annotations
@@ -13,19 +12,12 @@ import sys
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
 from configs.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from index.corpus import QAPair
 
 CORRECT = 3
 LIVEQA = "TREC-2017-LiveQA-Medical-Test-Questions-w-summaries.xml"
@@ -35,10 +27,8 @@ MEDIQA = {
     "alexa": "MEDIQA2019-Task3-QA-TrainingSet2-Alexa.xml",
     "validation": "MEDIQA2019-Task3-QA-ValidationSet.xml",
 }
-RQE = {
-    "train": "MEDIQA2019-Task2-RQE-TrainingSet-AMIA2016.xml",
-    "validation": "MEDIQA2019-Task2-RQE-ValidationSet-AMIA2016.xml",
-}
+RQE = "MEDIQA2019-Task2-RQE-ValidationSet-AMIA2016.xml"
+"""MEDIQA task 2, whose messages are consumers'."""
 FOLDERS = {
     "ADAM": "10_MPlus_ADAM_QA", "MPlusDrugs": "11_MPlusDrugs_QA", "MPlusHerbsSuppls": "12_MPlusHerbsSupplements_QA",
     "CancerGov": "1_CancerGov_QA", "GARD": "2_GARD_QA", "GHR": "3_GHR_QA", "NIDDK": "5_NIDDK_QA",
@@ -48,6 +38,9 @@ FOLDERS = {
 """Collection code in an answer id to MedQuAD's folder."""
 WITHDRAWN = ("ADAM", "MPlusDrugs", "MPlusHerbsSuppls")
 """Collections whose texts MedQuAD no longer holds."""
+Grades = dict[str, tuple[int, int]]
+"""Judgements over one question: answer id to (highest, lowest) grade."""
+_TITLE = re.compile(r"(.{1,150}?)\s?:\s+(?=\S)")
 
 
 class Absent(UserError):
@@ -65,75 +58,95 @@ class LiveQuestion:
 
     @property
     def original(self) -> str:
-        """Subject and message as one text, as they would be typed into one box."""
+        """Subject and message as they would be typed into one box."""
         subject = self.subject.strip(" .")
         return f"{subject}. {self.message}" if subject and not self.message.startswith(subject) else self.message
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Judgements over one question: answer id to (highest, lowest) grade."""
-
-    question: int
-    grades: dict[str, tuple[int, int]]
-
-    def open(self) -> dict[str, tuple[int, int]]:
-        """The judgements whose answer's text MedQuAD still holds."""
-        return {answer: grade for answer, grade in self.grades.items() if collection(answer) not in WITHDRAWN}
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A given answer of MEDIQA task 3."""
+class Given:
+    """An answer to be ranked; `rank` is another system's, 0 where none ranked it, `also` its topic's other names."""
 
     id: str
-    text: str
-    url: str
-    system_rank: int
+    title: str
+    body: str
     grade: int
+    rank: int = 0
+    also: str = ""
+    url: str = ""
+
+    @property
+    def text(self) -> str:
+        """Title and body as one text."""
+        return f"{self.title}: {self.body}" if self.title else self.body
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """A question of MEDIQA task 3 with its given answers."""
+class Question:
+    """A question with the answers that were judged for it."""
 
-    id: str
-    question: str
-    answers: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Entailment:
-    """A pair of MEDIQA task 2: a consumer's message and a shorter question that may be what it asks."""
-
-    message: str
-    question: str
-    entailed: bool
+    text: str
+    answers: tuple[Given, ...]
 
 
 def liveqa(path: Path) -> list[LiveQuestion]:
     """The LiveQA-Med test questions, from their XML file or the folder that holds it."""
-    found = []
-    for item in _parse(path / LIVEQA if path.is_dir() else path).iter("NLM-QUESTION"):
-        found.append(
-            LiveQuestion(
-                int(item.attrib["qid"].removeprefix("TQ")),
-                _text(item.find("Original-Question/SUBJECT")),
-                _text(item.find("Original-Question/MESSAGE")),
-                _text(item.find("NLM-Summary")),
-            )
+    return [
+        LiveQuestion(
+            int(item.attrib["qid"].removeprefix("TQ")),
+            text_of(item.find("Original-Question/SUBJECT")),
+            text_of(item.find("Original-Question/MESSAGE")),
+            text_of(item.find("NLM-Summary")),
         )
+        for item in read_xml(path / LIVEQA if path.is_dir() else path).iter("NLM-QUESTION")
+    ]
+
+
+def titled(text: str) -> tuple[str, str]:
+    """Title and body of an answer that begins with its page's title: `Gout (Treatment): Rest ...`.
+
+    The title is empty where no colon stands near the beginning.
+    """
+    match = _TITLE.match(text)
+    return (match.group(1).strip(), text[match.end() :].strip()) if match else ("", text.strip())
+
+
+def read_mediqa(path: Path) -> list[Question]:
+    """The judged questions of a file in the format of MEDIQA-2019 task 3, an answer's title apart from its text.
+
+    Raises UserError where the file is missing, is no XML, lacks a grade, or holds no question with answers.
+    """
+    found: list[Question] = []
+    for item in read_xml(path).iter("Question"):
+        answers = []
+        for one in item.iter("Answer"):
+            try:
+                name, grade, rank = one.attrib["AID"], int(one.attrib["ReferenceScore"]), int(one.attrib["SystemRank"])
+            except (KeyError, ValueError) as error:
+                where = one.get("AID") or f"an answer of question {item.get('QID')}"
+                raise UserError(
+                    f"{path}: {where}: {error} is missing or no number; a judged file has AID, SystemRank "
+                    "and ReferenceScore"
+                ) from None
+            if not 1 <= grade <= 4:
+                raise UserError(f"{path}: {name}: ReferenceScore {grade} is not a grade from 1 to 4")
+            title, body = titled(text_of(one.find("AnswerText")))
+            answers.append(Given(name, title, body, grade, rank, url=text_of(one.find("AnswerURL"))))
+        if answers:
+            found.append(Question(text_of(item.find("QuestionText")), tuple(answers)))
+    if not found:
+        raise UserError(f"{path}: no question with answers in it; it should be a file of MEDIQA-2019 task 3")
     return found
 
 
-def qrels(medquad: Path) -> dict[int, Judged]:
+def qrels(medquad: Path) -> dict[int, Grades]:
     """The judgements that MedQuAD ships, by question number; from its zip or its folder.
 
     168 (question, answer) pairs are judged twice with two different grades: both are kept, as
     (highest, lowest). The usual reading is the highest; report the lowest beside it.
     """
-    grades: dict[int, dict[str, tuple[int, int]]] = defaultdict(dict)
-    for line in _inner(medquad, ".txt").decode("utf-8").splitlines():
+    grades: dict[int, Grades] = defaultdict(dict)
+    for line in _judgement_file(medquad, ".txt").decode("utf-8").splitlines():
         if not line.strip():
             continue
         try:
@@ -146,148 +159,111 @@ def qrels(medquad: Path) -> dict[int, Judged]:
             ) from None
         high, low = grades[int(number)].get(answer, (value, value))
         grades[int(number)][answer] = (max(high, value), min(low, value))
-    return {number: Judged(number, found) for number, found in sorted(grades.items())}
+    return dict(sorted(grades.items()))
 
 
-def judged_texts(medquad: Path) -> dict[str, str]:
-    """The judged answers' texts by answer id, withdrawn ones too: for scoring a ranking, never for serving."""
-    csv.field_size_limit(sys.maxsize)
-    reader = csv.DictReader(io.StringIO(_inner(medquad, ".csv").decode("utf-8", "replace"), newline=""))
-    return {row["AnswerID"]: row["Answer"].partition("Answer: ")[2].strip() for row in reader}
-
-
-def answerable(judgements: dict[int, Judged], highest: bool = True) -> list[int]:
+def answerable(judgements: Mapping[int, Grades], at: int) -> list[int]:
     """Numbers of the questions with a correct answer whose text MedQuAD still holds.
 
-    `highest` takes the better of two different grades (39 questions), else the worse (34).
+    `at`: 0 takes the higher of two different grades (39 questions), 1 the lower (34).
     """
-    at = 0 if highest else 1
-    return [n for n, item in judgements.items() if any(grade[at] >= CORRECT for grade in item.open().values())]
-
-
-def collection(answer: str) -> str:
-    """The collection code of a judged answer's id, as `GARD` of `GARD_0003219_Sec2.txt`."""
-    return answer.split("_", 1)[0]
-
-
-def pair_key(answer: str) -> tuple[str, str]:
-    """(folder, question id) in MedQuAD of a judged answer: `GARD_0003219_Sec2.txt` is 0003219-2 of 2_GARD_QA."""
-    match = re.fullmatch(r"(\w+?)_(\d+)_Sec(\d+)(?:\.txt)?", answer)
-    if not match:
-        raise UserError(f"{answer!r} is not an answer id of the judgements")
-    code, document, section = match.groups()
-    return FOLDERS.get(code, code), f"{document}-{section}"
-
-
-def mediqa(folder: Path, part: str) -> list[Ranked]:
-    """MEDIQA-2019 task 3: `part` is liveqa (the LiveQA-Med questions!), alexa or validation."""
-    found = []
-    for item in _parse(folder / MEDIQA[part]).iter("Question"):
-        answers = tuple(
-            Candidate(
-                answer.attrib["AID"],
-                _text(answer.find("AnswerText")),
-                _text(answer.find("AnswerURL")),
-                int(answer.attrib["SystemRank"]),
-                int(answer.attrib["ReferenceScore"]),
-            )
-            for answer in item.iter("Answer")
-        )
-        found.append(Ranked(item.attrib["QID"], _text(item.find("QuestionText")), answers))
-    return found
-
-
-def rqe(folder: Path, part: str) -> list[Entailment]:
-    """MEDIQA-2019 task 2: `part` is train (clinicians' questions) or validation (consumers' messages)."""
     return [
-        Entailment(_text(item.find("chq")), _text(item.find("faq")), item.attrib["value"] == "true")
-        for item in _parse(folder / RQE[part]).iter("pair")
+        number
+        for number, grades in judgements.items()
+        if any(grade[at] >= CORRECT and name.split("_")[0] not in WITHDRAWN for name, grade in grades.items())
     ]
 
 
-def on_pages(question: Ranked, pairs: Sequence[QAPair]) -> list[int]:
-    """Rows of the pairs on the pages of a question's correct answers; scheme, www and final slash aside."""
-    wanted = {page_url(answer.url) for answer in question.answers if answer.grade >= CORRECT}
-    return [row for row, pair in enumerate(pairs) if {page_url(url) for url in (pair.url, *pair.urls)} & wanted - {""}]
+def judged_answers(medquad: Path) -> dict[str, Given]:
+    """The judged answers by id, ungraded, withdrawn ones too: to score a ranking, not to serve.
+
+    The judgements write the names behind the question: `What is (are) Gout ? (Also called: Podagra)`.
+    """
+    csv.field_size_limit(sys.maxsize)
+    found = {}
+    for row in csv.DictReader(io.StringIO(_judgement_file(medquad, ".csv").decode("utf-8", "replace"), newline="")):
+        head, _, answer = row["Answer"].partition("Answer: ")
+        question, _, names = head.partition("URL:")[0].replace("Question:", "", 1).partition("(Also called:")
+        title, also = " ".join(question.split()), names.strip().removesuffix(")")
+        found[row["AnswerID"]] = Given(row["AnswerID"], title, answer.strip(), 0, also=also)
+    return found
 
 
-def page_url(url: str) -> str:
-    """A URL without what does not tell pages apart."""
-    return re.sub(r"^https?://(?:www\.)?", "", url.strip().lower()).rstrip("/")
+def judged_questions(
+    judgements: Mapping[int, Grades], asked: Mapping[int, LiveQuestion], texts: dict[str, Given], typed: bool, at: int
+) -> list[Question]:
+    """Questions of the judgements with their answers in the order of their ids, so that ties follow no grade.
+
+    `typed`: the whole message, else its summary. `at`: 0 for the higher of two grades, 1 for the lower.
+    """
+    found: list[Question] = []
+    for number, grades in judgements.items():
+        if number not in asked:
+            raise UserError(f"question {number} of the judgements is not among the LiveQA-Med questions")
+        if lost := sorted(grades.keys() - texts.keys()):
+            raise UserError(f"{lost[0]} is judged, but its text is not among the judgements")
+        answers = tuple(replace(texts[name], grade=grade[at]) for name, grade in sorted(grades.items()))
+        found.append(Question(asked[number].original if typed else asked[number].summary, answers))
+    if not found:
+        raise UserError("no judgements over MedQuAD; they come with its whole archive")
+    return found
 
 
-def _inner(medquad: Path, suffix: str) -> bytes:
+def withdrawn_questions(medquad: Path, code: str) -> list[str]:
+    """The questions of a folder whose answers MedQuAD withdrew, as of `MPlusDrugs`; in file order."""
+    files = _files(medquad, f"{FOLDERS[code]}/*.xml")
+    found = [text_of(item) for name, data in files for item in read_xml(medquad / name, data).iter("Question")]
+    if not found:
+        raise UserError(f"{medquad}: no questions in {FOLDERS[code]}")
+    return found
+
+
+def _judgement_file(medquad: Path, suffix: str) -> bytes:
+    """The file with that suffix among the judgements that MedQuAD ships."""
     if not medquad.exists():
         raise Absent(f"{medquad}: no such file")
-    with _damage_said(medquad):
-        for name, data in _judgement_zips(medquad):
-            with zipfile.ZipFile(io.BytesIO(data)) as inner:
-                for member in inner.namelist():
-                    if member.endswith(suffix) and "__MACOSX" not in member:
-                        return inner.read(member)
-            raise UserError(f"{medquad}: {name} holds no {suffix} file")
+    for name, archive in _files(medquad, QRELS_ZIP):
+        for _, data in _files(medquad, f"*{suffix}", archive):
+            return data
+        raise UserError(f"{medquad}: {name} holds no {suffix} file")
     raise Absent(f"{medquad}: no {QRELS_ZIP} in it; the judgements come with MedQuAD's whole archive")
 
 
-@contextmanager
-def _damage_said(medquad: Path) -> Iterator[None]:
-    """A context in which an archive that cannot be read is one line."""
+def _files(medquad: Path, pattern: str, inner: bytes = b"") -> list[tuple[str, bytes]]:
+    """Name and content of the files whose path ends as the glob pattern, sorted: of the archive or folder, or of the
+    archive `inner` in it. Raises UserError for what cannot be read.
+    """
     try:
-        yield
+        if medquad.is_dir() and not inner:
+            return [(path.name, path.read_bytes()) for path in sorted(medquad.rglob(pattern))]
+        with zipfile.ZipFile(io.BytesIO(inner) if inner else medquad) as archive:
+            names = [name for name in sorted(archive.namelist()) if PurePosixPath(name).match(pattern)]
+            return [(name, archive.read(name)) for name in names if "__MACOSX" not in name]
     except OSError as error:
         raise UserError(f"{medquad}: cannot be read ({error.strerror or error})") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         raise UserError(f"{medquad}: not a zip archive that can be read ({error}); fetch it again") from None
 
 
-def _judgement_zips(medquad: Path) -> Iterator[tuple[str, bytes]]:
-    if medquad.is_dir():
-        for path in sorted(medquad.rglob(QRELS_ZIP)):
-            yield path.name, path.read_bytes()
-        return
-    with zipfile.ZipFile(medquad) as outer:
-        for name in outer.namelist():
-            if name.endswith(QRELS_ZIP):
-                yield name, outer.read(name)
+def read_xml(path: Path, data: bytes | None = None) -> Element:
+    """The root of an XML file, or of `data` that was read from it.
 
-
-def _parse(path: Path) -> Element:
-    from defusedxml.ElementTree import ParseError, parse
+    Raises Absent for a missing file, UserError for one that cannot be read.
+    """
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import ParseError, fromstring
 
     try:
-        root: Element | None = parse(path).getroot()
+        root: Element = fromstring(path.read_bytes() if data is None else data)
     except FileNotFoundError:
         raise Absent(f"{path}: no such file") from None
-    except ParseError as error:
-        raise UserError(f"{path}: not valid XML: {error}") from None
-    assert root is not None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise UserError(f"{path}: not an XML file that can be read: {error}") from None
     return root
 
 
-def _text(node: Element | None) -> str:
+def text_of(node: Element | None) -> str:
+    """An element's text with its white space made single; empty for none."""
     return " ".join((node.text or "").split()) if node is not None else ""
-
-
-def withdrawn_questions(medquad: Path, code: str) -> list[str]:
-    """The questions of a folder whose answers MedQuAD withdrew, as of `MPlusDrugs`; in file order."""
-    from defusedxml.ElementTree import fromstring
-
-    folder = FOLDERS[code]
-    found: list[str] = []
-    with _damage_said(medquad):
-        for data in _xml_files(medquad, folder):
-            found += [_text(item) for item in fromstring(data).iter("Question")]
-    if not found:
-        raise UserError(f"{medquad}: no questions in {folder}")
-    return found
-
-
-def _xml_files(medquad: Path, folder: str) -> Iterator[bytes]:
-    if medquad.is_dir():
-        for path in sorted(medquad.rglob(f"{folder}/*.xml")):
-            yield path.read_bytes()
-        return
-    with zipfile.ZipFile(medquad) as outer:
-        for name in sorted(outer.namelist()):
-            if f"/{folder}/" in name and name.endswith(".xml"):
-                yield outer.read(name)

@@ -57,29 +57,23 @@ def reworded(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int
     found: list[Asked] = []
     pages: set[tuple[str, str]] = set()
     for row in chosen:
-        pair = pairs[row]
-        focus = normalize(pair.focus)
+        pair, focus = pairs[row], normalize(pairs[row].focus)
         if not focus or (pair.collection, pair.document) in pages:
             continue
-        usable = sorted(
-            {
-                name
-                for name in pair.synonyms
-                if len(normalize(name)) > 1 and not _inside(focus, name) and len(topics[normalize(name)]) == 1
-            }
-        )
+        plain = {name: normalize(name) for name in sorted(set(pair.synonyms))}
+        usable = [
+            name
+            for name, one in plain.items()
+            if len(one) > 1 and f" {focus} " not in f" {one} " and len(topics[one]) == 1
+        ]
         if not usable:
             continue
         synonym = dice.choice(usable)
         question = synonym.join(re.split(re.escape(pair.focus), pair.question, flags=re.IGNORECASE))
-        if question == pair.question or _inside(focus, question):
+        if question == pair.question or f" {focus} " in f" {normalize(question)} ":
             continue
         pages.add((pair.collection, pair.document))
         found.append(Asked(question, row, synonym))
         if len(found) == count:
             break
     return found
-
-
-def _inside(name: str, text: str) -> bool:
-    return f" {name} " in f" {normalize(text)} "

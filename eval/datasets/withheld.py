@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,40 +9,24 @@ from configs import files
 from configs.schema import Profile
 
 if TYPE_CHECKING:
-    from index.splits import Splits
+    from index.build import Report
+    from index.splits import Split, Splits
     from rag.pipeline import Pipeline
 
-Say = Callable[[str, int, int], None]
 
-
-def withheld(profile: Profile, whole: Pipeline, splits: Splits, split: str, data: Path, say: Say) -> Pipeline:
+def withheld(profile: Profile, whole: Pipeline, splits: Splits, split: Split, data: Path, say: Report) -> Pipeline:
     """A pipeline over an index without any passage of the split's topics; built where it is not there yet."""
-    from index import build
-    from index.readers.report import ReadReport
-    from index.sources import Corpus
+    from index.build import subset
     from rag.pipeline import Pipeline
 
     index = whole.index
     # The splits' hash knows pairs by name; a corrected answer is another corpus with the same splits.
     both = files.digest(f"{splits.hash} {index.manifest.corpus_digest}")
     folder = data / "eval" / f"index-withheld-{both[:12]}{'' if split == 'test' else f'-{split}'}"
-    config = build.config_hash(profile.passages, profile.embedder, profile.index)
-    digest = f"{both} without {split} topics"
-    if not build.is_current(folder, digest, config):
-        pairs = index.pairs
-        out = {splits.topic_of[pairs[row].id] for row in splits.rows(pairs, split)}  # type: ignore[arg-type]
-        kept = [pair for pair in pairs if splits.topic_of[pair.id] not in out]
-        corpus = Corpus(kept, digest, f"{index.manifest.corpus_name}, no {split} topic", ReadReport())
-        build.build(
-            corpus,
-            folder,
-            profile.passages,
-            whole.retriever.embedder,
-            profile.index,
-            config=config,
-            embeddings=data / "cache" / "embeddings",
-            report=say,
-        )
+    out = {splits.topic_of[index.pairs[row].id] for row in splits.rows(index.pairs, split)}
+    kept = (pair for pair in index.pairs if splits.topic_of[pair.id] not in out)
+    name, digest = f"{index.manifest.corpus_name}, no {split} topic", f"{both} without {split} topics"
+    subset(kept, name, digest, folder, profile, whole.retriever.embedder, data / "cache" / "embeddings", say)
     return Pipeline.open(abstention_disabled(profile), folder, data / "models")
 
 

@@ -25,9 +25,10 @@ from configs import files
 from configs.errors import UserError
 from configs.modes import Mode
 from configs.schema import Profile
-from eval.datasets.withheld import Say, abstention_disabled, withheld
+from eval.datasets.withheld import abstention_disabled, withheld
 from eval.generation import Regime
 from eval.generation.identity import generator_identity, same_splits
+from index.build import Report
 from rag.answer import Answer, Sentence, cited
 from rag.versions import versions
 
@@ -104,7 +105,7 @@ def chosen(pairs: Sequence[QAPair], splits: Splits, split: str, n: int, seed: in
 class Run:
     """The questions of a setup, and what is known of their answers. Models are loaded when something must be made."""
 
-    def __init__(self, profile: Profile, setup: Setup, data: Path, say: Say | None = None) -> None:
+    def __init__(self, profile: Profile, setup: Setup, data: Path, say: Report | None = None) -> None:
         """`data` is the data folder with the index in `index/`.
 
         Raises UserError for a missing index, one of another embedder, or a test split without questions.
@@ -115,7 +116,7 @@ class Run:
         self.profile = profile
         self.setup = setup
         self.data = data
-        self.say: Say = say or (lambda step, done, total: None)
+        self.say: Report = say or (lambda step, done, total: None)
         self.pipeline = Pipeline.open(abstention_disabled(profile), data / "index", data / "models")
         index = self.pipeline.index
         self.corpus = index.manifest.corpus_digest

@@ -26,7 +26,7 @@ import numpy as np
 from configs import entry
 from configs.errors import UserError
 from configs.files import write_json
-from eval.datasets import given, judged
+from eval.datasets import judged
 from eval.metrics.bootstrap import ClusterBootstrap
 from eval.metrics.ranking import RESAMPLES, measures, order
 from eval.report.wording import sentence
@@ -99,7 +99,7 @@ def mediqa(
     from eval.retrieval.systems import Answers
 
     # All files are read before anything is embedded: a mistake shows at once.
-    read = [(path.name, given.read_mediqa(path)) for path in list(files) or [folder / file for file in NAMES]]
+    read = [(path.name, judged.read_mediqa(path)) for path in list(files) or [folder / file for file in NAMES]]
     for file, questions in read:
         name = NAMES.get(file, file)
         answers = Answers(name, questions, profile, embedder, cache)
@@ -116,19 +116,19 @@ def liveqa(
 
     judgements = judged.qrels(medquad)
     asked = {item.number: item for item in judged.liveqa(folder)}
-    texts = given.judged_answers(medquad)
+    texts = judged.judged_answers(medquad)
     for kind in ("as typed", "NLM summary"):
         name = f"LiveQA-Med over MedQuAD, {kind}"
         systems: dict[str, list[np.ndarray]] = {}
         for at, grade in enumerate(("highest", "lowest")):
-            questions = given.judged_questions(judgements.values(), asked, texts, kind == "as typed", at)
+            questions = judged.judged_questions(judgements, asked, texts, kind == "as typed", at)
             # Both grades go with the same texts, so the scores are the same.
             systems = systems or Answers(name, questions, profile, embedder, cache, whole=True).systems()
             policy = f"the {grade} of two grades of a repeated pair; condensed to judged answers"
             yield {"name": name, "policy": policy, **table(questions, systems)}
 
 
-def table(questions: Sequence[given.Question], systems: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
+def table(questions: Sequence[judged.Question], systems: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
     """Counts, every system's figures, and BASE minus each other system; intervals are by question, paired."""
     bootstrap = ClusterBootstrap(range(len(questions)), RESAMPLES)
     rows = {

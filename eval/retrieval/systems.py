@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.schema import Profile
-from eval.datasets.given import Given, Question
+from eval.datasets.judged import Given, Question
 from index.cache import encode
 from index.corpus import QAPair
 from index.embedder import EmbedderLike

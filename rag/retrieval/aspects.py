@@ -92,7 +92,7 @@ def asked(text: str) -> tuple[str, ...]:
 
 def fit(aspects: Sequence[str], kind: str) -> float:
     """How surely an answer of question type `kind` answers one of the aspects, in 0..1."""
-    return max(ASPECTS[name].types.get(kind, 0.0) for name in aspects)
+    return max((ASPECTS[name].types.get(kind, 0.0) for name in aspects), default=0.0)
 
 
 def kind_of(pair: QAPair) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 
 from configs.schema import Retriever
 from index.corpus import QAPair
+from index.lexical import Lexical
 from index.words import terms
 from rag.retrieval.names import Found, Names, Said, theme
 
@@ -53,7 +54,7 @@ class Asked:
         self.words = [list(dict.fromkeys(terms(text))) for text in texts]
         self.weights = [np.array([state.weight(word) for word in words]) for words in self.words]
         every = {word for words in self.words for word in words}
-        known = [state.vocabulary[word] for word in sorted(every) if word in state.vocabulary]
+        known = [term for word in sorted(every) if (term := state.lexical.term(word)) is not None]
         self.terms = sorted(known, key=lambda term: -state.idf[term])[:MAX_LEXICAL_TERMS]
         names = {text: state.names.find(Said.of(text)) for text in {question, *texts}}
         self.found: list[Found] = names[question]
@@ -81,12 +82,9 @@ class State:
         self.page_of = np.array([pages.setdefault(_page(pair), len(pages)) for pair in index.pairs], dtype=np.int32)
         # Passages lie in pair order, so those of a pair are a range.
         self.first = np.searchsorted(self.pair_of, np.arange(len(index.pairs) + 1))
-        self.vocabulary: dict[str, int] = index.lexical.engine.vocab_dict
-        self.postings = index.lexical.engine.scores["indices"]
-        self.bounds = np.asarray(index.lexical.engine.scores["indptr"])
-        self.values = index.lexical.engine.scores["data"]
+        self.lexical: Lexical = index.lexical
         documents = len(self.pair_of)
-        frequency = np.diff(self.bounds)
+        frequency = self.lexical.frequencies
         idf = np.log1p((documents - frequency + 0.5) / (frequency + 0.5))
         # As a share of what an unknown word would weigh, so that corpora of all sizes are alike.
         self.idf = idf / np.log1p((documents + 0.5) / 0.5)
@@ -102,8 +100,8 @@ class State:
 
     def weight(self, word: str) -> float:
         """A word's rarity in 0..1; 1 for one that the corpus does not have."""
-        term = self.vocabulary.get(word)
-        return float(self.idf[term]) if term is not None and term < len(self.idf) else 1.0
+        term = self.lexical.term(word)
+        return 1.0 if term is None else float(self.idf[term])
 
     def names_of(self, pair: int) -> list[frozenset[str]]:
         """The stemmed words of a pair's title and of each of its synonyms; no synonym that is a theme."""
@@ -129,8 +127,8 @@ class State:
         """BM25 of every passage, (n_passages,) float32."""
         scores = np.zeros(len(self.pair_of), dtype=np.float32)
         for term in asked.terms:
-            span = slice(self.bounds[term], self.bounds[term + 1])
-            scores[self.postings[span]] += self.values[span]
+            rows, values = self.lexical.postings(term)
+            scores[rows] += values
         return scores
 
     def held(self, words: list[str], page: int) -> np.ndarray:
@@ -138,10 +136,10 @@ class State:
         rows = self.page_passages[page]
         held = np.zeros(len(words), dtype=bool)
         for i, word in enumerate(words):
-            term = self.vocabulary.get(word)
-            if term is None or term >= len(self.idf):
+            term = self.lexical.term(word)
+            if term is None:
                 continue
-            postings = self.postings[self.bounds[term] : self.bounds[term + 1]]
+            postings, _ = self.lexical.postings(term)
             place = np.minimum(np.searchsorted(postings, rows), len(postings) - 1)
             held[i] = len(postings) > 0 and bool((postings[place] == rows).any())
         return held

@@ -17,7 +17,7 @@ from configs.errors import UserError
 from finetune.store import MANIFEST, SCHEMA, add_results, read_manifest
 from finetune.sweep import Sweep, runs, table
 from index import splits
-from rag.retrieval.confidence import SHIPPED, Confidence
+from index.linear import Linear
 from tests.fakes import pair
 
 FullDisk = Callable[[], AbstractContextManager[None]]
@@ -190,8 +190,8 @@ def test_a_folder_that_cannot_take_the_place_gives_the_old_one_back(
 def test_what_rooms_keep_outlives_a_full_disk(tmp_path: Path, full_disk: FullDisk) -> None:
     made = splits.make([pair(row) for row in range(40)], "corpus")
     made.save(tmp_path / "splits")
-    model = Confidence.load(SHIPPED)
-    model.save(tmp_path / "confidence.json")
+    model = Linear(("one",), (1.0,), 0.0)
+    model.save(tmp_path / "model.json")
     sweep = Sweep(name="test", recipe="exir", factors={"lora.r": [8]})
     rows = [{"values": dict(run.values), "loss": 1.0} for run in runs(sweep)]
     (tmp_path / "sweep").mkdir()
@@ -199,8 +199,8 @@ def test_what_rooms_keep_outlives_a_full_disk(tmp_path: Path, full_disk: FullDis
     before = tree(tmp_path)
     with full_disk(), pytest.raises(UserError, match=r"splits: cannot be written"):
         made.save(tmp_path / "splits")
-    with full_disk(), pytest.raises(UserError, match=r"confidence\.json: cannot be written"):
-        model.save(tmp_path / "confidence.json")
+    with full_disk(), pytest.raises(UserError, match=r"model\.json: cannot be written"):
+        model.save(tmp_path / "model.json")
     with full_disk(), pytest.raises(OSError, match="too large"):
         table(sweep, rows, tmp_path / "sweep")
     assert tree(tmp_path) == before
@@ -211,7 +211,8 @@ def test_an_adapter_stays_usable_where_its_results_find_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = Path(__file__).parents[2] / "finetune" / "adapters" / "embedded"
-    manifest = json.loads((shipped / MANIFEST).read_text("utf-8"))
+    manifest = read_manifest(shipped)
+    assert "optimizer" in manifest["recipe"], "keys of 0.1.0 have their present names"
     (tmp_path / "README.md").write_text("the card")
     manifest |= {"schema": SCHEMA, "files": {"README.md": files.digest("the card")}}
     (tmp_path / MANIFEST).write_text(json.dumps(manifest))

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from configs import load
 from configs.errors import UserError
 from configs.schema import IndexSettings, Passages
 from index import store
-from index.build import build, config_hash, is_current
+from index.build import build, config_hash, is_current, subset
 from index.passages import embedding_text
 from index.store import Index
 from tests.fakes import TOPICS, FakeEmbedder, corpus, pair
@@ -106,9 +107,29 @@ def test_current_means_the_same_corpus_and_settings(tmp_path: Path) -> None:
     assert not is_current(tmp_path, source.digest, "as asked")
 
 
-def test_the_config_hash_leaves_the_batch_size_out() -> None:
-    from configs import load
+def test_a_subset_is_built_where_its_pairs_or_the_embedder_are_others(tmp_path: Path) -> None:
+    profile, _ = load("embedded")
+    rows = [pair(row) for row in range(6)]
+    built: list[str] = []
 
+    def opened(count: int, digest: str, embedder: FakeEmbedder) -> Index:
+        folder, cache = tmp_path / "index", tmp_path / "cache"
+        return subset(
+            rows[:count], "some", digest, folder, profile, embedder, cache, lambda step, done, total: built.append(step)
+        )
+
+    first = opened(4, "four", FakeEmbedder())
+    assert (list(first.pairs), first.manifest.corpus_name) == (rows[:4], "some")
+    assert built
+    built.clear()
+    assert opened(6, "four", FakeEmbedder()).manifest == first.manifest
+    assert not built, "the digest alone says what is there"
+    assert len(opened(6, "six", FakeEmbedder()).pairs) == 6
+    again = opened(6, "six", FakeEmbedder(dimensions=32, name="other"))
+    assert (again.manifest.embedder, again.question_vectors.d) == ("other 32", 32)
+
+
+def test_the_config_hash_leaves_the_batch_size_out() -> None:
     profile, _ = load("embedded")
     same = profile.embedder.model_copy(update={"batch_size": 7})
     other = profile.embedder.model_copy(update={"max_tokens": 255})

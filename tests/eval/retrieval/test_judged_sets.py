@@ -13,7 +13,7 @@ import pytest
 
 from configs import load
 from configs.errors import UserError
-from eval.datasets import given, judged
+from eval.datasets import judged
 from eval.retrieval import judged_sets as retrieval
 from eval.retrieval import own_questions
 from tests import fakes
@@ -55,12 +55,12 @@ GOUT = {
 
 
 def test_titles_are_read_off_an_answers_beginning() -> None:
-    assert given.titled("Gout (Treatment): Rest. Note: drink.") == ("Gout (Treatment)", "Rest. Note: drink.")
-    assert given.titled("What is gout? : It is a disease.") == ("What is gout?", "It is a disease.")
-    assert given.titled("It is a disease.") == ("", "It is a disease.")
+    assert judged.titled("Gout (Treatment): Rest. Note: drink.") == ("Gout (Treatment)", "Rest. Note: drink.")
+    assert judged.titled("What is gout? : It is a disease.") == ("What is gout?", "It is a disease.")
+    assert judged.titled("It is a disease.") == ("", "It is a disease.")
     # A ratio, or a colon deep in the text, is no title's end.
-    assert given.titled("A ratio of 2:1 is usual.")[0] == ""
-    assert given.titled("word " * 60 + "so: end")[0] == ""
+    assert judged.titled("A ratio of 2:1 is usual.")[0] == ""
+    assert judged.titled("word " * 60 + "so: end")[0] == ""
 
 
 def test_answers_are_ranked_again(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_broken_files_are_one_line(tmp_path: Path, content: str | None, message:
     if content is not None:
         path.write_text(content)
     with pytest.raises(UserError, match=message) as caught:
-        given.read_mediqa(path)
+        judged.read_mediqa(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -119,7 +119,7 @@ def test_judgements_over_medquad(tmp_path: Path) -> None:
         'GARD_0000002_Sec1.txt,"Question: What is mumps ?\nURL: https://y\nAnswer: A virus."\n'
     )
     medquad = archive(tmp_path / "m.zip", lines, texts)
-    assert given.judged_answers(medquad)["ADAM_0000001_Sec1.txt"] == ("Diet in gout ?", "Eat well.")
+    assert judged.judged_answers(medquad)["ADAM_0000001_Sec1.txt"] == ("Diet in gout ?", "Eat well.")
     found = list(retrieval.liveqa(PROFILE, fakes.FakeEmbedder(384, 256), medquad, tmp_path))
     assert [row["name"].split(", ")[1] for row in found] == ["as typed"] * 2 + ["NLM summary"] * 2
     # The one correct answer is so by the higher of its two grades only.
@@ -132,7 +132,7 @@ def test_judgements_over_medquad(tmp_path: Path) -> None:
 
 
 def test_a_further_system_is_one_more_row(tmp_path: Path) -> None:
-    questions = given.read_mediqa(file(tmp_path / "gout.xml", GOUT))
+    questions = judged.read_mediqa(file(tmp_path / "gout.xml", GOUT))
     dense = [np.array([0.0, 1.0]), np.array([0.0, 1.0])]
     other = [np.array([1.0, 0.0]), np.array([0.0, 1.0])]
     found = retrieval.table(questions, {"dense": dense, "another": other})
@@ -148,9 +148,9 @@ def test_a_judgement_without_its_text_is_told(tmp_path: Path) -> None:
     message = judged.LiveQuestion(7, "", "What to eat?", "Diet?")
     one = judged.Judged(7, {"ADAM_0000001_Sec1.txt": (4, 2)})
     with pytest.raises(UserError, match="ADAM_0000001"):
-        given.judged_questions([one], {7: message}, {}, True, 0)
+        judged.judged_questions([one], {7: message}, {}, True, 0)
     with pytest.raises(UserError, match="question 7"):
-        given.judged_questions([one], {}, {}, True, 0)
+        judged.judged_questions([one], {}, {}, True, 0)
 
 
 def command(*words: str) -> int:

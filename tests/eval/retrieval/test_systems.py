@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from configs import load
-from eval.datasets import given, judged
+from eval.datasets import judged
 from eval.retrieval import judged_sets
 from eval.retrieval.systems import Answers, windows
 from tests import fakes
@@ -25,10 +25,10 @@ def test_windows_hold_every_word_once() -> None:
 
 def test_the_plain_embedder_reads_windows_or_title_and_body() -> None:
     long = " ".join(f"w{n}" for n in range(200))
-    answer = given.Given("a", "Gout", long, 4)
+    answer = judged.Given("a", "Gout", long, 4)
     for whole in (False, True):
         embedder = fakes.FakeEmbedder(dimensions=384, max_tokens=256)
-        question = given.Question("1", "What is gout?", (answer,))
+        question = judged.Question("1", "What is gout?", (answer,))
         systems = Answers("one", [question], PROFILE, embedder, whole=whole).systems()
         assert ("MiniLM on question + answer" in systems, "MiniLM, best window" in systems) == (whole, not whole)
         assert (f"Gout {long}" in embedder.encoded) is whole
@@ -46,7 +46,7 @@ def test_published_conventions(medquad: Path) -> None:
         "alexa": {"CHiQA": (0.767, 0.866, 0.779, 0.879), "BM25": (0.791, 0.851, 0.740, 0.878)},
     }
     for part, systems in wanted.items():
-        questions = given.read_mediqa(folder / judged.MEDIQA[part])
+        questions = judged.read_mediqa(folder / judged.MEDIQA[part])
         answers = Answers(part, questions, PROFILE, fakes.FakeEmbedder())
         systems_found = judged_sets.table(
             questions, {"CHiQA": answers.ranks(), "BM25": answers.bm25_within(), "dense": answers.bm25()}

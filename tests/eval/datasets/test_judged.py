@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from configs.errors import UserError
+from configs.schema import IndexSettings, Passages, Retriever
 from eval.datasets import judged
+from eval.datasets.consumers import consumers
+from index.build import build
+from rag.retrieval.hybrid import HybridRetriever
+from tests import fakes
 
 
 def archive(path: Path, lines: str, answers: str = "AnswerID,Answer\n") -> Path:
@@ -29,27 +34,15 @@ def test_repeated_judgements_keep_both_grades(tmp_path: Path) -> None:
         "1 2-Related GARD_0000001_Sec1.txt\n1 4-Excellent GARD_0000001_Sec1.txt\n1 4-Excellent ADAM_0000002_Sec1.txt\n"
     )
     found = judged.qrels(archive(tmp_path / "m.zip", lines))
-    assert found[1].grades["GARD_0000001_Sec1.txt"] == (4, 2)
-    assert list(found[1].open()) == ["GARD_0000001_Sec1.txt"]
-    assert judged.answerable(found) == [1]
-    assert judged.answerable(found, highest=False) == []
+    assert found == {1: {"GARD_0000001_Sec1.txt": (4, 2), "ADAM_0000002_Sec1.txt": (4, 4)}}
+    assert judged.answerable(found, 0) == [1]
+    assert judged.answerable(found, 1) == [], "MedQuAD no longer holds ADAM's answers"
 
 
 @pytest.mark.parametrize("line", ["1 GARD_0000001_Sec1.txt", "one 2-Related A_1_Sec1.txt", "1 x-Related A_1_Sec1.txt"])
 def test_a_judgement_that_cannot_be_read_is_named(tmp_path: Path, line: str) -> None:
     with pytest.raises(UserError, match=f"m.zip: the judgements hold '{line}'"):
         judged.qrels(archive(tmp_path / "m.zip", f"1 2-Related A_1_Sec1.txt\n{line}\n"))
-
-
-def test_judged_texts(tmp_path: Path) -> None:
-    row = 'AnswerID,Answer\nA_1_Sec1.txt,"Question: Q ?\nURL: https://x\nAnswer: Take care: rest."\n'
-    assert judged.judged_texts(archive(tmp_path / "m.zip", "", row)) == {"A_1_Sec1.txt": "Take care: rest."}
-
-
-def test_answer_ids_name_pairs() -> None:
-    assert judged.pair_key("NIHSeniorHealth_0000012_Sec3.txt") == ("7_SeniorHealth_QA", "0000012-3")
-    with pytest.raises(UserError, match="not an answer id"):
-        judged.pair_key("something")
 
 
 def test_liveqa_and_mediqa(tmp_path: Path) -> None:
@@ -64,18 +57,40 @@ def test_liveqa_and_mediqa(tmp_path: Path) -> None:
         "ReferenceRank='1' ReferenceScore='4'><AnswerURL>http://www.x.gov/flu/</AnswerURL><AnswerText>T</AnswerText>"
         "</Answer></AnswerList></Question></M>"
     )
-    item = judged.mediqa(tmp_path, "alexa")[0]
-    assert item.answers == (judged.Candidate("a", "T", "http://www.x.gov/flu/", 2, 4),)
-    assert judged.page_url(item.answers[0].url) == judged.page_url("https://x.gov/flu")
-    (tmp_path / judged.RQE["validation"]).write_text("<R><pair value='true'><chq> m </chq><faq>q</faq></pair></R>")
-    assert judged.rqe(tmp_path, "validation") == [judged.Entailment("m", "q", True)]
+    (item,) = judged.read_mediqa(tmp_path / judged.MEDIQA["alexa"])
+    assert item == judged.Question("Flu?", (judged.Given("a", "", "T", 4, 2, url="http://www.x.gov/flu/"),))
+
+
+def test_consumers_questions_are_those_that_the_corpus_answers(tmp_path: Path) -> None:
+    """Alexa's with a correct answer on one of its pages; messages that name a topic and hold none of LiveQA-Med's."""
+    answer = "<Answer AID='a' SystemRank='1' ReferenceScore='{}'><AnswerURL>{}</AnswerURL></Answer>"
+    given = {
+        "Right page?": (3, "http://www.example.org/gout/1/"),
+        "Wrong answer?": (2, "https://example.org/gout/1"),
+        "No page?": (4, ""),
+    }
+    asked = [f"<Question><QuestionText>{q}</QuestionText>{answer.format(*one)}</Question>" for q, one in given.items()]
+    (tmp_path / judged.MEDIQA["alexa"]).write_text(f"<M>{''.join(asked)}</M>")
+    messages = ("Is gout disease inherited?", "Is anything inherited?", "Hello! What of gout disease, doctor?")
+    (tmp_path / judged.RQE).write_text(f"<R>{''.join(f'<pair><chq>{m}</chq></pair>' for m in messages * 2)}</R>")
+    (tmp_path / judged.LIVEQA).write_text(
+        "<L><NLM-QUESTION qid='TQ1'><Original-Question><MESSAGE>what of Gout disease</MESSAGE></Original-Question>"
+        "</NLM-QUESTION><NLM-QUESTION qid='TQ2'/></L>"
+    )
+    embedder = fakes.FakeEmbedder()
+    index = build(fakes.corpus(10), tmp_path / "index", Passages(max_tokens=64), embedder, IndexSettings())
+    found = consumers(HybridRetriever.create(index, embedder, Retriever()), tmp_path, tmp_path)
+    assert found == (["Right page?"], ["Is gout disease inherited?"])
 
 
 def test_broken_input_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(judged.Absent, match="no such file"):
         judged.liveqa(tmp_path)
     (tmp_path / judged.LIVEQA).write_text("<a>")
-    with pytest.raises(UserError, match="not valid XML"):
+    with pytest.raises(UserError, match="not an XML file"):
+        judged.liveqa(tmp_path)
+    (tmp_path / judged.LIVEQA).write_text('<!DOCTYPE m [<!ENTITY a "b">]><m>&a;</m>')
+    with pytest.raises(UserError, match="not an XML file"):
         judged.liveqa(tmp_path)
     empty = tmp_path / "empty.zip"
     zipfile.ZipFile(empty, "w").close()
@@ -93,7 +108,7 @@ def test_a_broken_archive_is_one_line(tmp_path: Path, damage: str) -> None:
     else:
         with zipfile.ZipFile(path, "w") as file:
             file.writestr(judged.QRELS_ZIP, b"not a zip")
-    for read in (judged.qrels, judged.judged_texts):
+    for read in (judged.qrels, judged.judged_answers):
         with pytest.raises(UserError, match="not a zip archive that can be read") as caught:
             read(path)
         assert str(path) in str(caught.value)
@@ -103,15 +118,27 @@ def test_a_broken_archive_is_one_line(tmp_path: Path, damage: str) -> None:
             judged.withdrawn_questions(path, "ADAM")
 
 
+def test_withdrawn_questions_come_in_file_order_and_a_damaged_file_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as file:
+        for number in (2, 1):
+            file.writestr(f"M/11_MPlusDrugs_QA/{number}.xml", f"<D><Question> Is {number}\nsafe?</Question></D>")
+        file.writestr("M/2_GARD_QA/1.xml", "<D><Question>Not asked</Question></D>")
+    assert judged.withdrawn_questions(tmp_path / "m.zip", "MPlusDrugs") == ["Is 1 safe?", "Is 2 safe?"]
+    (tmp_path / "11_MPlusDrugs_QA").mkdir()
+    (tmp_path / "11_MPlusDrugs_QA" / "3.xml").write_text("<D>")
+    with pytest.raises(UserError, match="xml: not an XML file that can be read"):
+        judged.withdrawn_questions(tmp_path, "MPlusDrugs")
+
+
 @pytest.mark.medquad
 def test_what_is_known_of_the_judgements(medquad: Path) -> None:
     found = judged.qrels(medquad)
-    grades = [grade for item in found.values() for grade in item.grades.values()]
+    grades = [grade for item in found.values() for grade in item.values()]
     assert (len(found), 83 in found, len(grades)) == (103, False, 2311)
     assert sum(high != low for high, low in grades) == 168
-    assert sum(len(item.open()) for item in found.values()) == 513
-    assert (len(judged.answerable(found)), len(judged.answerable(found, highest=False))) == (39, 34)
-    assert all(judged.pair_key(answer) for item in found.values() for answer in item.grades)
-    texts = judged.judged_texts(medquad)
-    assert {answer for item in found.values() for answer in item.grades} <= set(texts)
+    collections = [answer.split("_")[0] for item in found.values() for answer in item]
+    assert sum(name not in judged.WITHDRAWN for name in collections) == 513
+    assert set(collections) <= set(judged.FOLDERS)
+    assert (len(judged.answerable(found, 0)), len(judged.answerable(found, 1))) == (39, 34)
+    assert {answer for item in found.values() for answer in item} <= set(judged.judged_answers(medquad))
     assert len(judged.withdrawn_questions(medquad, "MPlusDrugs")) > 1000

@@ -31,10 +31,10 @@ from index.sentences import spans
 from index.store import Index
 from rag import prompt
 from rag.answer import Answer, Source, Timings
-from rag.attribution import quotes
 from rag.attribution.attribute import attribute
 from rag.attribution.doses import unsourced_doses, withhold
 from rag.attribution.draft import unmarked
+from rag.attribution.highlights import highlights
 from rag.attribution.references import without_marks
 from rag.attribution.selection import choose
 from rag.emergency.classifier import EmergencyClassifier
@@ -328,7 +328,7 @@ class _Run:
             self._update(fallback=True)
             yield self._quote(sources)
             return
-        yield self._finish(draft="", sources=quotes.highlights(self.answer.sentences, sources))
+        yield self._finish(draft="", sources=highlights(self.answer.sentences, sources))
 
     def _supported_share(self) -> float:
         """Share of the answer's words that stand in supported sentences; -1 where there is none at all."""
@@ -345,7 +345,7 @@ class _Run:
         sentences = tuple(choose(self.texts, sources, types, self.pipeline.retriever.encode))
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
-        return self._finish(sentences=sentences, sources=quotes.highlights(sentences, sources), draft="")
+        return self._finish(sentences=sentences, sources=highlights(sentences, sources), draft="")
 
     def _pages(self, hits: Sequence[Hit]) -> tuple[Source, ...]:
         """Under an emergency notice nothing is quoted: the pages that the question names, by name and address."""

@@ -4,7 +4,8 @@
 
 Should be answered: the LiveQA-Med questions with a correct answer (grade 3 or 4) whose text MedQuAD still holds, as
 typed, subject and message, and in the NLM's one-line summary. Should not: the test half of
-`datasets/questions/uncovered.jsonl`. Neither was used to calibrate. `FOLDER` holds `liveqa-med/`, and `medquad.zip` unless --medquad names it.
+`datasets/questions/uncovered.jsonl`. Neither was used to calibrate. `FOLDER` holds `liveqa-med/`, and `medquad.zip`
+unless --medquad names it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,81 @@
+"""What is quoted: the sentences that answer, verbatim, from all sources that hold them."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.answer import Sentence, Source
+from rag.attribution.highlights import highlights
+from rag.attribution.selection import choose
+from tests.fakes import FakeEmbedder
+
+PAGE = (
+    "Gout is a common and painful form of arthritis. It causes swollen, red, hot and stiff joints.\n"
+    "You are more likely to get gout if you:\n- Are a man\n- Are overweight\n- Drink alcohol\n\n"
+    "How long does gout last?\n"
+    "An attack of gout usually lasts 3 to 10 days. Doctors use tests of the joint fluid to diagnose it."
+)
+OTHER = "Attacks of gout often start at night. Without treatment an attack of gout lasts about two weeks."
+encode = FakeEmbedder(dimensions=384).encode
+
+
+def source(n: int, text: str, pair: str = "q") -> Source:
+    return Source(n=n, passage_id=f"p{n}", pair_id=pair, title="Gout", question="What is (are) Gout ?", text=text)
+
+
+def chosen(question: str, *texts: str, room: int = 110, kind: str = "information") -> list[Sentence]:
+    sources = [source(n, text, f"q{n}") for n, text in enumerate(texts, 1)]
+    return choose([question], sources, [kind] * len(sources), encode, room)
+
+
+def test_a_duration_that_was_asked_stands_first() -> None:
+    found = chosen("how long does an attack of gout last", PAGE, room=12)
+    assert found[0].text == "An attack of gout usually lasts 3 to 10 days."
+    assert all(one.quoted and one.supported and one.support == 1.0 for one in found)
+
+
+def test_another_source_that_says_more_is_quoted_too() -> None:
+    found = chosen("how long does an attack of gout last", PAGE, OTHER)
+    cited = {one.text: one.citations for one in found}
+    assert cited["An attack of gout usually lasts 3 to 10 days."] == (1,)
+    assert cited["Without treatment an attack of gout lasts about two weeks."] == (2,)
+
+
+def test_what_two_sources_say_alike_is_said_once() -> None:
+    found = chosen("how long does an attack of gout last", OTHER, OTHER)
+    assert len({one.text for one in found}) == len(found)
+
+
+def test_a_list_keeps_its_lead_in_and_its_marks() -> None:
+    found = chosen("who is more likely to get gout, overweight people?", PAGE, room=40)
+    texts = [one.text for one in found]
+    at = texts.index("You are more likely to get gout if you:")
+    assert texts[at + 1 : at + 4] == ["Are a man", "Are overweight", "Drink alcohol"]
+    assert [one.before for one in found[at + 1 : at + 4]] == ["\n- "] * 3
+
+
+def test_no_heading_and_no_question_of_the_page_itself_is_quoted() -> None:
+    found = chosen("how long does gout last", "Gout\n\n" + PAGE)
+    assert not any(one.text.endswith("?") or one.text == "Gout" for one in found)
+
+
+def test_one_sentence_is_given_however_long() -> None:
+    long = "word " * 300 + "end."
+    assert [one.text for one in chosen("word?", long, room=10)] == [long]
+    assert chosen("word?", room=10) == []
+    assert chosen("word?", " \n ", OTHER, room=9)[0].citations == (2,)
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=300), max_size=4), st.integers(1, 60))
+@settings(max_examples=100, deadline=None)
+def test_any_text_is_quoted_verbatim(question: str, texts: list[str], room: int) -> None:
+    sources = tuple(source(n, text, f"q{n % 2}") for n, text in enumerate(texts, 1))
+    by_number = {item.n: item for item in sources}
+    found = choose([question], sources, ["information"] * len(sources), encode, room)
+    assert len({(one.citations, one.text) for one in found}) <= len(found)
+    for sentence in found:
+        assert sentence.text in by_number[sentence.citations[0]].text
+    for item in highlights(found, sources):
+        assert item.used == any(item.n in s.citations for s in found)
+        assert bool(item.highlights) == item.used

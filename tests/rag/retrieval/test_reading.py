@@ -1,0 +1,47 @@
+"""Sentences are worth what they say to the question."""
+
+from __future__ import annotations
+
+import math
+
+from rag.retrieval.reading import Piece, read, says_nothing
+from tests.fakes import FakeEmbedder
+
+EMBEDDER = FakeEmbedder(dimensions=384)
+TEXT = "Gout\nGout is a form of arthritis. What causes gout?\nUric acid causes gout. (Watch the video to learn more.)"
+
+
+def test_the_sentence_that_answers_is_worth_most() -> None:
+    lines = read(["what causes gout"], [Piece(TEXT, "information", True)], EMBEDDER.encode)
+    assert max(lines, key=lambda line: line.value).text == "Uric acid causes gout."
+    assert [line.text for line in lines if line.value == -math.inf] == [
+        "Gout", "What causes gout?", "(Watch the video to learn more.)",
+    ]  # fmt: skip
+    for line in lines:
+        assert TEXT[line.start : line.end] == line.text
+
+
+def test_no_more_than_so_many_are_embedded_and_none_that_says_nothing() -> None:
+    embedder = FakeEmbedder(dimensions=384)
+    lines = read(["what causes gout"], [Piece(TEXT, "information", True)] * 20, embedder.encode, embedded=5)
+    assert sum(line.cosine != 0 for line in lines) <= 5
+    assert len(embedder.encoded) == 6
+    assert "Gout" not in embedder.encoded
+
+
+def test_a_better_page_and_a_better_type_count() -> None:
+    both = [Piece("Rest helps.", "treatment", True, 0.9), Piece("Rest helps.", "inheritance", True, 0.9)]
+    first, second = read(["how is gout treated"], both, EMBEDDER.encode)
+    assert first.value > second.value
+    both = [Piece("Rest helps.", "treatment", True, 0.9), Piece("Rest helps.", "treatment", True, 0.1)]
+    first, second = read(["how is gout treated"], both, EMBEDDER.encode)
+    assert first.value > second.value
+
+
+def test_headings_and_questions_say_nothing() -> None:
+    assert says_nothing("Common Treatments", item=False)
+    assert not says_nothing("Fever", item=True)
+    assert says_nothing("How is it treated?", item=False)
+    assert says_nothing("These resources address the diagnosis or management of gout:", item=False)
+    assert not says_nothing("Rest.", item=False)
+    assert read(["gout"], [], EMBEDDER.encode) == []

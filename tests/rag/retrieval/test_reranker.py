@@ -1,0 +1,87 @@
+"""The re-ranker's numbers, its file, and that the shipped one says what it should."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.errors import UserError
+from rag.retrieval.ranking import Scored
+from rag.retrieval.reranker import (
+    DECIDING,
+    FEATURES,
+    SHIPPED,
+    Network,
+    Reranker,
+    decision_values,
+    rank,
+    spread,
+)
+
+
+def network(weight: float = 1.0) -> Network:
+    """One hidden unit that looks at the first feature alone."""
+    hidden = np.zeros((len(FEATURES), 1))
+    hidden[0, 0] = weight
+    return Network(np.zeros(len(FEATURES)), np.ones(len(FEATURES)), hidden, np.zeros(1), np.array([2.0]), -1.0)
+
+
+def test_a_network_is_what_its_formula_says() -> None:
+    values = np.zeros((2, len(FEATURES)))
+    values[1, 0] = 3.0
+    assert network()(values) == pytest.approx([1 / (1 + np.exp(1)), 1 / (1 + np.exp(-5))])
+    assert network()(-values)[1] == pytest.approx(1 / (1 + np.exp(1))), "what is below 0 does not pass"
+
+
+def test_the_right_page_comes_first_and_on_it_what_is_asked() -> None:
+    page, aspect = np.array([0.9, 0.9, 0.1]), np.array([0.1, 0.9, 1.0])
+    assert np.argsort(-rank(page, aspect)).tolist() == [1, 0, 2]
+
+
+def test_ranks_are_spread_over_all_passages() -> None:
+    rows = np.arange(4)
+    zeros = np.zeros(4)
+    scored = Scored(rows, rows, np.array([0.4, 0.3, 0.2, 0.1]), rows, zeros, zeros, zeros)
+    assert np.argsort(-spread(scored, {3: 0.9, 2: -1.0})).tolist() == [3, 2, 0, 1]
+
+
+def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
+    model = Reranker(network(), network(0.5), dict.fromkeys([*DECIDING, "bias"], 0.5), {"embedder": "fake 64"})
+    model.save(tmp_path / "model.json")
+    again = Reranker.load(tmp_path / "model.json")
+    values = np.random.default_rng(0).normal(size=(5, len(FEATURES)))
+    for one, other in zip(model(values), again(values), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    known = decision_values(values[0], 0.9, 0.2, None)
+    assert set(known) == set(DECIDING)
+    assert model.confidence(known) == pytest.approx(again.confidence(known))
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": 1, "features": []}'])
+def test_a_damaged_file_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(UserError, match="calibrate reranker"):
+        Reranker.load(tmp_path / "model.json")
+    with pytest.raises(UserError, match="no such file"):
+        Reranker.load(tmp_path / "none.json")
+
+
+def test_another_embedder_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    model = Reranker.load()
+    assert model.check(str(model.provenance["embedder"]))
+    with caplog.at_level(logging.WARNING):
+        assert not model.check("other 384")
+    assert "another embedder" in caplog.text
+
+
+def test_the_shipped_model_answers_the_sooner_the_surer() -> None:
+    """Each chance counts for an answer, and a topic's word that the page does not hold against it."""
+    decision = json.loads(SHIPPED.read_text("utf-8"))["decision"]
+    assert decision["page"] > 0
+    assert decision["line"] > 0
+    assert decision["topic_missing"] < 0
+    assert decision["missing"] < 0

@@ -17,7 +17,7 @@ from eval.datasets import judged
 from eval.retrieval import judged_sets as retrieval
 from eval.retrieval import own_questions
 from tests import fakes
-from tests.eval.test_judged import archive
+from tests.eval.datasets.test_judged import archive
 
 PROFILE = load("embedded")[0]
 ANSWER = (

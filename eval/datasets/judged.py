@@ -65,14 +65,13 @@ class LiveQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer to be ranked; `rank` is another system's, 0 where none ranked it, `also` its topic's other names."""
+    """An answer to be ranked; `rank` is another system's, 0 where none ranked it."""
 
     id: str
     title: str
     body: str
     grade: int
     rank: int = 0
-    also: str = ""
     url: str = ""
 
     @property
@@ -183,9 +182,8 @@ def judged_answers(medquad: Path) -> dict[str, Given]:
     found = {}
     for row in csv.DictReader(io.StringIO(_judgement_file(medquad, ".csv").decode("utf-8", "replace"), newline="")):
         head, _, answer = row["Answer"].partition("Answer: ")
-        question, _, names = head.partition("URL:")[0].replace("Question:", "", 1).partition("(Also called:")
-        title, also = " ".join(question.split()), names.strip().removesuffix(")")
-        found[row["AnswerID"]] = Given(row["AnswerID"], title, answer.strip(), 0, also=also)
+        question, _, _ = head.partition("URL:")[0].replace("Question:", "", 1).partition("(Also called:")
+        found[row["AnswerID"]] = Given(row["AnswerID"], " ".join(question.split()), answer.strip(), 0)
     return found
 
 

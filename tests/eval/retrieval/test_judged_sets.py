@@ -17,7 +17,7 @@ from eval.datasets import judged
 from eval.retrieval import judged_sets as retrieval
 from eval.retrieval import own_questions
 from tests import fakes
-from tests.eval.test_judged import archive
+from tests.eval.datasets.test_judged import archive
 
 PROFILE = load("embedded")[0]
 ANSWER = (
@@ -86,7 +86,7 @@ def test_answers_are_ranked_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read"),
+        (None, "no such file"),
         ("<M>", "not an XML file"),
         ('<!DOCTYPE m [<!ENTITY a "b">]><M>&a;</M>', "not an XML file"),
         ("<M/>", "no question with answers"),
@@ -119,7 +119,8 @@ def test_judgements_over_medquad(tmp_path: Path) -> None:
         'GARD_0000002_Sec1.txt,"Question: What is mumps ?\nURL: https://y\nAnswer: A virus."\n'
     )
     medquad = archive(tmp_path / "m.zip", lines, texts)
-    assert judged.judged_answers(medquad)["ADAM_0000001_Sec1.txt"] == ("Diet in gout ?", "Eat well.")
+    text = judged.judged_answers(medquad)["ADAM_0000001_Sec1.txt"]
+    assert (text.title, text.body) == ("Diet in gout ?", "Eat well.")
     found = list(retrieval.liveqa(PROFILE, fakes.FakeEmbedder(384, 256), medquad, tmp_path))
     assert [row["name"].split(", ")[1] for row in found] == ["as typed"] * 2 + ["NLM summary"] * 2
     # The one correct answer is so by the higher of its two grades only.
@@ -146,11 +147,11 @@ def test_a_further_system_is_one_more_row(tmp_path: Path) -> None:
 
 def test_a_judgement_without_its_text_is_told(tmp_path: Path) -> None:
     message = judged.LiveQuestion(7, "", "What to eat?", "Diet?")
-    one = judged.Judged(7, {"ADAM_0000001_Sec1.txt": (4, 2)})
+    judgements = {7: {"ADAM_0000001_Sec1.txt": (4, 2)}}
     with pytest.raises(UserError, match="ADAM_0000001"):
-        judged.judged_questions([one], {7: message}, {}, True, 0)
+        judged.judged_questions(judgements, {7: message}, {}, True, 0)
     with pytest.raises(UserError, match="question 7"):
-        judged.judged_questions([one], {}, {}, True, 0)
+        judged.judged_questions(judgements, {}, {}, True, 0)
 
 
 def command(*words: str) -> int:
@@ -167,7 +168,7 @@ def command(*words: str) -> int:
         (("--set", "mediqa"), "--data FOLDER"),
         (("--set", "medquad", "-n", "0"), "at least one"),
         (("--set", "medquad", "--index", "nowhere"), "no index there"),
-        (("--file", "nowhere.xml"), "nowhere.xml: cannot be read"),
+        (("--file", "nowhere.xml"), "nowhere.xml: no such file"),
     ],
 )
 def test_mistakes_of_the_command(words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch) -> None:

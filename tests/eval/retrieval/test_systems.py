@@ -28,7 +28,7 @@ def test_the_plain_embedder_reads_windows_or_title_and_body() -> None:
     answer = judged.Given("a", "Gout", long, 4)
     for whole in (False, True):
         embedder = fakes.FakeEmbedder(dimensions=384, max_tokens=256)
-        question = judged.Question("1", "What is gout?", (answer,))
+        question = judged.Question("What is gout?", (answer,))
         systems = Answers("one", [question], PROFILE, embedder, whole=whole).systems()
         assert ("MiniLM on question + answer" in systems, "MiniLM, best window" in systems) == (whole, not whole)
         assert (f"Gout {long}" in embedder.encoded) is whole

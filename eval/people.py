@@ -3,9 +3,9 @@
     medcite eval people [--part test] [--experts FOLDER] [--json FILE]
 
 330 questions in the forms that people use, half for choosing and half for reporting, labeled with the pages and pairs
-of MedQuAD that answer them (`eval/datasets/people.md`). They are answered in the extractive mode, which quotes what
-retrieval finds and decides as every other mode does. `--experts` is MEDIQA-2021's folder: messages with the one-line
-question that an expert made of each, which should lead to the same page. 95% intervals by question.
+of MedQuAD that answer them (`eval/datasets/questions/README.md`). They are answered in the extractive mode, which
+quotes what retrieval finds and decides as every other mode does. `--experts` is MEDIQA-2021's folder: messages with
+the one-line question that an expert made of each, which should lead to the same page. 95% intervals by question.
 """
 
 from __future__ import annotations

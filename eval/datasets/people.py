@@ -1,4 +1,4 @@
-"""Questions as people ask them, labeled by the pages and pairs of MedQuAD that answer them; `people.md` says how.
+"""Questions as people ask them, labeled by the pages and pairs of MedQuAD that answer them.
 
 for asked in people("validation"): asked.question, asked.pages, asked.pairs, asked.covered
 """
@@ -12,7 +12,7 @@ from typing import Literal
 
 from configs.errors import UserError
 
-PEOPLE = Path(__file__).with_name("people.jsonl")
+PEOPLE = Path(__file__).parent / "questions" / "people.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ def test_push_without_a_terminal_a_card_or_a_hub_is_one_line(tmp_path: Path, mon
 
 
 def test_an_altered_adapter_is_noticed(tmp_path: Path) -> None:
-    from finetune.store import MANIFEST, read_manifest
+    from finetune.store import read_manifest
 
     folder = card(tmp_path / "adapter")
     with pytest.raises(UserError, match="no finished adapter"):

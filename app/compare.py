@@ -147,7 +147,7 @@ def column_html(column: Column) -> str:
     answer, live = column.answer, column.stage == "writing"
     parts = [
         f'<section class="mc-column" id="{column.key}" data-mode="{escape(column.mode)}" '
-        f'aria-labeledby="{column.key}-h" aria-busy="{str(live).lower()}">',
+        f'aria-labelledby="{column.key}-h" aria-busy="{str(live).lower()}">',
         f'<h3 id="{column.key}-h">{escape(render.MODE_WORDS.get(column.mode, column.mode))} '
         f'<span class="mc-mode">{escape(column.mode)}</span></h3>',
     ]

@@ -158,7 +158,7 @@ def test_drafts_and_runs_of_an_evaluation_keep_their_keys(tmp_path: Path) -> Non
     profile, _ = load("embedded")
     run = SimpleNamespace(
         profile=profile,
-        generator_identity="what makes é",
+        _identity="what makes é",
         corpus="corpus",
         splits=SimpleNamespace(hash="splits"),
         pipeline=SimpleNamespace(index=SimpleNamespace(manifest=SimpleNamespace(config_hash="config"))),

@@ -95,7 +95,7 @@ class Batched:
         """The draft if it is there; else nothing, and the prompt is noted for `settle`."""
         ids = self.chat.encode(messages, adapter)
         limit = max_new_tokens or self.chat.section.max_new_tokens
-        key = files.digest_json([self.identity, adapter, limit, ids])
+        key = self._key(ids, adapter, limit)
         self.used.add(key)
         draft = self.drafts.get(key)
         if draft is None:
@@ -153,6 +153,9 @@ class Batched:
                 kept = made[:-1] if ended else made
                 text = loaded.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
                 yield number, Draft(text, len(prompts[number]), len(kept), ended)
+
+    def _key(self, ids: list[int], adapter: bool, limit: int) -> str:
+        return files.digest_json([self.identity, adapter, limit, ids])
 
     def _keep(self, key: str, draft: Draft) -> None:
         self.drafts[key] = draft

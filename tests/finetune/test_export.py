@@ -100,10 +100,10 @@ def test_card_and_modelfile_credit_what_the_adapter_was_trained_on(tmp_path: Pat
 
     from configs import ROOT
     from finetune import card
-    from finetune.store import MANIFEST
+    from finetune.store import MANIFEST, read_manifest
     from index.identity import part
 
-    shipped = json.loads((ROOT / "finetune" / "adapters" / "embedded" / MANIFEST).read_text("utf-8"))
+    shipped = read_manifest(ROOT / "finetune" / "adapters" / "embedded")
     credit = "MedQuAD (Ben Abacha & Demner-Fushman, 2019), CC BY 4.0"
     assert f"- {credit}\n" in card.text(shipped), "an older adapter is known by its corpus's name"
     assert "cannot know" not in card.text(shipped)

@@ -90,7 +90,7 @@ def test_the_page_is_well_formed_and_ids_are_unique(page: Page) -> None:
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     named = set(ids)
-    assert set(page.values("aria-labeledby")) <= named
+    assert set(page.values("aria-labelledby")) <= named
     assert {value[1:] for value in page.values("href") if value.startswith("#")} <= named
     assert [tag for tag in page.tags if re.fullmatch(r"h[1-6]", tag)][:2] == ["h1", "h2"]
     assert {"header", "nav", "main", "footer"} <= set(page.tags)

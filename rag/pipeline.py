@@ -45,6 +45,7 @@ from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Said, names_it
+from rag.retrieval.reading import Piece
 
 MAX_QUESTION_CHARACTERS = 200_000
 
@@ -250,7 +251,7 @@ class _Run:
         self.started = time.perf_counter()
         self.times = Timings()
         self.texts: tuple[str, ...] = ()
-        self.types: dict[str, str] = {}
+        self.hits: dict[str, Hit] = {}
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> abc.Generator[Answer, None, None]:
@@ -269,7 +270,7 @@ class _Run:
         searched = retrieval.texts[0] if retrieval.changes else ""
         self._update(confidence=retrieval.confidence, nearest=(), searched=searched)
         self.texts = retrieval.texts
-        self.types = {hit.pair.id: kind_of(hit.pair) for hit in retrieval.hits}
+        self.hits = {hit.passage.id: hit for hit in retrieval.hits}
         if not retrieval.hits or retrieval.confidence < self.pipeline.profile.retriever.abstain_below:
             yield self._abstain(retrieval)
             return
@@ -341,8 +342,12 @@ class _Run:
         self._update(sentences=sentences, draft="")
 
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
-        types = [self.types[one.pair_id] for one in sources]
-        sentences = tuple(choose(self.texts, sources, types, self.pipeline.retriever.encode))
+        hits = [self.hits[one.passage_id] for one in sources]
+        pieces = [
+            Piece(one.text, kind_of(hit.pair), hit.passage.ordinal == 0, hit.page)
+            for one, hit in zip(sources, hits, strict=True)
+        ]
+        sentences = tuple(choose(self.texts, sources, pieces, self.pipeline.retriever.encode))
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
         return self._finish(sentences=sentences, sources=highlights(sentences, sources), draft="")

@@ -1,6 +1,6 @@
 """Which sentences of the sources answer the question: what the extractive mode and every fallback quote.
 
-    choose(["how long does shingles last"], sources, types, encode)  ->  quoted sentences with citations
+    choose(["how long does shingles last"], sources, pieces, encode)  ->  quoted sentences with citations
 
 Sentences are scored as retrieval scores them (`rag/retrieval/reading.py`). The best one is quoted with what belongs to
 it, a list with its lead-in; then the best of the others, while they are nearly as good and say something else.
@@ -30,14 +30,13 @@ EMBEDDED = 48
 
 
 def choose(
-    texts: Sequence[str], sources: Sequence[Source], types: Sequence[str], encode: Encode, max_words: int = MAX_WORDS
+    texts: Sequence[str], sources: Sequence[Source], pieces: Sequence[Piece], encode: Encode, max_words: int = MAX_WORDS
 ) -> list[Sentence]:
     """At most `max_words` words of the sources, verbatim and cited; one sentence is always given, however long.
 
-    `texts`: the question and, for a long message, its parts; `types`: the question type of each source's answer
-    (`rag.retrieval.aspects.kind_of`). Empty where no source holds a sentence.
+    `texts`: the question and, for a long message, its parts; `pieces`: each source's text with what is known of it.
+    Empty where no source holds a sentence.
     """
-    pieces = [Piece(source.text, kind, True) for source, kind in zip(sources, types, strict=True)]
     lines = [replace(line, value=line.value - RANK * line.piece) for line in read(texts, pieces, encode, EMBEDDED)]
     if not lines:
         return []

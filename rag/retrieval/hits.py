@@ -10,7 +10,8 @@ from index.passages import Passage
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One retrieved passage. Cosines lie in -1..1, `lexical` is a raw BM25 score, `score` the fused rank score."""
+    """One retrieved passage. Cosines lie in -1..1, `lexical` is a raw BM25 score, `score` the fused rank score;
+    `page` is the chance, in 0..1, that the page is on what was asked."""
 
     row: int
     passage: Passage
@@ -19,6 +20,7 @@ class Hit:
     question_cosine: float
     passage_cosine: float
     lexical: float
+    page: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class HybridRetriever(BaseRetriever):
         confidence = self._reranker.confidence(weighed.known)
         ranked = replace(scored, score=spread(scored, weighed.ranks))
         rows = pick(ranked, self._state, self.settings, wanted)
-        hits = tuple(self._hit(ranked, at) for at in rows)
+        hits = tuple(self._hit(ranked, at, weighed.pages) for at in rows)
         nearest: dict[str, str] = {}
         for hit in hits:
             nearest.setdefault(hit.pair.title, hit.pair.asks)
@@ -116,7 +116,10 @@ class HybridRetriever(BaseRetriever):
             ranks[place] = max(ranks[place], line.value)
         said = max(lines, key=lambda one: one.value, default=None)
         best = places[said.piece][1] if said else int(order[0])
-        return Weighed(ranks, best, decision_values(found.values[best], float(page[best]), float(aspect[best]), said))
+        pages = dict(zip(scored.pairs[found.places].tolist(), page.tolist(), strict=True))
+        return Weighed(
+            ranks, pages, best, decision_values(found.values[best], float(page[best]), float(aspect[best]), said)
+        )
 
     def searched(self, question: str) -> Corrected:
         """A question as it is searched: spelling corrected, medical names beside lay ones."""
@@ -176,7 +179,7 @@ class HybridRetriever(BaseRetriever):
             return np.asarray(self.embedder.encode(texts))
         return np.vstack([self.embedder.encode(texts[:1]), self.embedder.encode(texts[1:])])
 
-    def _hit(self, scored: Scored, at: int) -> Hit:
+    def _hit(self, scored: Scored, at: int, pages: dict[int, float]) -> Hit:
         row = int(scored.rows[at])
         return Hit(
             row=row,
@@ -186,6 +189,7 @@ class HybridRetriever(BaseRetriever):
             question_cosine=float(scored.question[at]),
             passage_cosine=float(scored.passage[at]),
             lexical=float(scored.lexical[at]),
+            page=pages.get(int(scored.pairs[at]), 0.0),
         )
 
     def _get_relevant_documents(
@@ -196,9 +200,11 @@ class HybridRetriever(BaseRetriever):
 
 @dataclass(frozen=True)
 class Weighed:
-    """What passages (places in a `Scored`) are ranked by, the best candidate, and what the decision is made on."""
+    """What passages (places in a `Scored`) are ranked by, the chance of each pair's page, the best candidate, and what
+    the decision is made on."""
 
     ranks: dict[int, float]
+    pages: dict[int, float]
     best: int
     known: dict[str, float]
 

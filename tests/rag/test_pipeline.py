@@ -110,36 +110,22 @@ def test_a_mostly_unsupported_draft_gives_way_too(tmp_path: Path) -> None:
     assert any(not sentence.supported and sentence.note for sentence in answer.sentences)
 
 
-def test_the_models_own_abstention_is_one(tmp_path: Path) -> None:
-    pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=1")
-    answer = pipeline.invoke("What is a form of arthritis caused by uric acid crystals?")
-    assert (answer.status, answer.notice, answer.sentences) == ("abstained", ABSTENTION, ())
-    assert answer.confidence > 0.3
-    assert answer.nearest[0] == "Gout"
-    assert answer.nearest_questions[0] == "What is Gout?"
-
-
-def test_a_page_that_the_question_names_is_quoted_whatever_the_model_says(tmp_path: Path) -> None:
-    pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=1")
-    answer = pipeline.invoke("What is gout?")
+@pytest.mark.parametrize(
+    "question",
+    ["What is gout?", "What is a form of arthritis caused by uric acid crystals?", "My toe hurts. Is it gout?"],
+)
+def test_what_retrieval_lets_through_is_quoted_whatever_the_model_says(question: str, tmp_path: Path) -> None:
+    pipeline, _ = make(tmp_path, ABSTENTION)
+    answer = pipeline.invoke(question)
     assert (answer.status, answer.fallback) == ("answered", True)
-    assert all(sentence.quoted for sentence in answer.sentences)
-
-
-def test_where_retrieval_is_sure_the_models_abstention_gives_way_to_the_sources(tmp_path: Path) -> None:
-    pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=0")
-    answer = pipeline.invoke("What is a form of arthritis caused by uric acid crystals?")
-    assert answer.status == "answered"
-    assert answer.fallback
     assert answer.sentences
     assert all(sentence.quoted for sentence in answer.sentences)
 
 
-def test_on_a_message_the_models_abstention_gives_way_to_the_sources(tmp_path: Path) -> None:
-    pipeline, _ = make(tmp_path, ABSTENTION, "answering.model_abstains_below=1")
-    answer = pipeline.invoke("My toe hurts. What is a form of arthritis caused by uric acid crystals?")
-    assert (answer.status, answer.fallback) == ("answered", True)
-    assert answer.confidence < 1
+def test_what_was_searched_is_told_where_it_is_not_what_was_typed(tmp_path: Path) -> None:
+    pipeline, _ = make(tmp_path, "Gout is a form of arthritis [1].")
+    assert pipeline.invoke("What is gout?").searched == ""
+    assert pipeline.invoke("What is arthrittis?", mode="extractive").searched == "What is arthritis?"
 
 
 def test_weak_retrieval_costs_no_generation(tmp_path: Path) -> None:

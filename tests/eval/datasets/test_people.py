@@ -13,8 +13,8 @@ from index.corpus import QAPair
 
 PAIRS = [
     QAPair(
-        f"X/{topic}-{kind}", f"What is the {kind} of {name}?", f"{name} has {kind} number {topic}.", document=str(topic), question_type=kind, focus=name,
-        synonyms=(f"{name} synonym",), source="X",
+        f"X/{topic}-{kind}", f"What is the {kind} of {name}?", f"{name} has {kind} number {topic}.",
+        document=str(topic), question_type=kind, focus=name, synonyms=(f"{name} synonym",), source="X",
     )
     for topic, name in enumerate(("Gouty Arthritis", "Measles", "Glaucoma"))
     for kind in ("information", "symptoms", "treatment", "inheritance")

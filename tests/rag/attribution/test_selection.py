@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rag.answer import Sentence, Source
 from rag.attribution.highlights import highlights
 from rag.attribution.selection import choose
+from rag.retrieval.reading import Piece
 from tests.fakes import FakeEmbedder
 
 PAGE = (
@@ -26,7 +27,7 @@ def source(n: int, text: str, pair: str = "q") -> Source:
 
 def chosen(question: str, *texts: str, room: int = 110, kind: str = "information") -> list[Sentence]:
     sources = [source(n, text, f"q{n}") for n, text in enumerate(texts, 1)]
-    return choose([question], sources, [kind] * len(sources), encode, room)
+    return choose([question], sources, [Piece(text, kind, True) for text in texts], encode, room)
 
 
 def test_a_duration_that_was_asked_stands_first() -> None:
@@ -72,7 +73,7 @@ def test_one_sentence_is_given_however_long() -> None:
 def test_any_text_is_quoted_verbatim(question: str, texts: list[str], room: int) -> None:
     sources = tuple(source(n, text, f"q{n % 2}") for n, text in enumerate(texts, 1))
     by_number = {item.n: item for item in sources}
-    found = choose([question], sources, ["information"] * len(sources), encode, room)
+    found = choose([question], sources, [Piece(text, "information", True) for text in texts], encode, room)
     assert len({(one.citations, one.text) for one in found}) <= len(found)
     for sentence in found:
         assert sentence.text in by_number[sentence.citations[0]].text

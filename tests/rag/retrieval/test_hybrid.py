@@ -14,6 +14,7 @@ from configs.schema import IndexSettings, Passages, Retriever
 from index.build import build
 from index.corpus import QAPair
 from index.sources import STARTER, load_corpus
+from rag.retrieval import ranking
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Names, Said, other_name
 from rag.retrieval.question import MAX_WORDS, SHORT_WORDS, parts, short
@@ -74,13 +75,15 @@ def test_scores_are_those_of_the_whole_matrix(starter: HybridRetriever) -> None:
     lexical = index.lexical.scores(question)
     score = weights.question_weight * questions[index.pair_of] + weights.passage_weight * passages
     score += weights.lexical_weight * lexical / lexical.max()
-    for hit in starter.retrieve(question, 5).hits:
-        assert hit.question_cosine == pytest.approx(questions[hit.passage.pair], abs=1e-5)
-        assert hit.passage_cosine == pytest.approx(passages[hit.row], abs=1e-5)
-        assert hit.lexical == pytest.approx(lexical[hit.row], rel=1e-4)
-        named = hit.score - score[hit.row]
+    found = ranking.score(starter.asked(question), starter.state, weights)
+    for place, row in enumerate(found.rows.tolist()):
+        pair = int(index.pair_of[row])
+        assert found.question[place] == pytest.approx(questions[pair], abs=1e-5)
+        assert found.passage[place] == pytest.approx(passages[row], abs=1e-5)
+        assert found.lexical[place] == pytest.approx(lexical[row], rel=1e-4)
+        named = found.score[place] - score[row]
         assert -1e-5 <= named <= weights.name_weight + 1e-5
-        assert (named > 1e-5) == (hit.pair.focus == "High Blood Pressure")
+        assert (named > 1e-5) == (index.pairs[pair].focus == "High Blood Pressure")
 
 
 def test_near_repeats_are_shown_once(tmp_path: Path) -> None:
@@ -198,18 +201,9 @@ def test_the_names_of_a_question_are_searched_once_and_handed_on(
 
     found = retriever.retrieve("Is break-bone fever bad?", 2)
     assert len(searched) == 1
-    by_focus = {hit.pair.focus: hit for hit in found.hits}
-    assert found.names_one_of(by_focus.values())
-    assert found.names_one_of([by_focus["Dengue"]])
-    assert not found.names_one_of([by_focus["Fever"]]), "the longest name at a place is the one that is meant"
-    assert not found.names_one_of([])
-    assert len(searched) == 1
-
-    # A signature is not searched for, but what it names is named.
-    long = retriever.retrieve("Hello! I am tired. Why is my skin red? Thank you, your dengue patient.", 2)
-    assert long.names_one_of([by_focus["Dengue"]])
+    assert found.hits[0].pair.focus == "Dengue", "the longest name at a place is the one that is meant"
+    retriever.retrieve("Hello! I am tired. Why is my skin red? Thank you, your dengue patient.", 2)
     assert len(searched) - 1 == len(set(searched[1:])) > 2
-    assert not retriever.retrieve("?", 2).names_one_of(by_focus.values())
 
 
 def test_the_other_name_by_which_a_page_is_asked_for() -> None:

@@ -269,7 +269,7 @@ class _Run:
         self._time(retrieve_ms=self._elapsed())
         searched = retrieval.texts[0] if retrieval.changes else ""
         self._update(confidence=retrieval.confidence, nearest=(), searched=searched)
-        self.texts = retrieval.texts
+        self.texts = retrieval.texts or (self.question,)
         self.hits = {hit.passage.id: hit for hit in retrieval.hits}
         if not retrieval.hits or retrieval.confidence < self.pipeline.profile.retriever.abstain_below:
             yield self._abstain(retrieval)

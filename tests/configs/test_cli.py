@@ -53,7 +53,7 @@ def test_the_help_of_a_command_is_its_rooms_own_under_its_own_name_and_quick(nam
         (["index", "build"], "medcite index build"),
         (["finetune", "train"], "medcite finetune train"),
         (["eval", "retrieval"], "medcite eval retrieval"),
-        (["eval", "abstention"], "medcite eval abstention"),
+        (["eval", "people"], "medcite eval people"),
         (["eval", "compare"], "medcite eval compare"),
     ],
 )

@@ -31,7 +31,7 @@ def test_every_option_of_every_command_is_on_the_page() -> None:
             options = [action.option_strings[-1] for action in parser._actions if action.option_strings]
             assert all(f"{option}" in text for option in options if option != "--help")
     assert "### medcite index build" in MADE["commands.md"]
-    assert "### medcite eval abstention" in MADE["commands.md"]
+    assert "### medcite eval people" in MADE["commands.md"]
 
 
 def test_the_page_lists_what_the_table_of_commands_and_its_rooms_do() -> None:

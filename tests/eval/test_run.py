@@ -116,7 +116,7 @@ def test_every_mode_is_in_both_regimes_with_intervals(place: Place, first: dict[
     assert sum(first["spent"].values()) > 0
     assert first["retrieval"]["own"]["as written"]["n"] > 0
     page = (place.folder / "first" / "report.html").read_text("utf-8")
-    assert f"{quoted['rougeL']['value']:.3f}" in page
+    assert f"{quoted['rougeL']['value']:.3f}".removeprefix("0") in page
     assert str(place.folder) not in page
 
 
@@ -131,53 +131,6 @@ def test_a_withheld_index_holds_no_passage_of_a_test_topic(place: Place, first: 
     asked = {splits.topic_of[whole.pairs[row].id] for row in splits.rows(whole.pairs, "test")}
     assert asked
     assert not kept & asked
-
-
-def test_decisions_are_on_validation_questions_with_and_without_their_source(
-    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    out = place.folder / "decisions.jsonl"
-    command = place.command("eval", "abstention", "-n", "4", "--out", str(out))
-    done = run_room("eval", command[3:], {"MEDCITE_DATA": str(place.folder / "data")}, monkeypatch, capfd)
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    from eval.datasets.consumers import uncovered
-    from index.splits import make
-    from index.store import Index
-
-    whole = Index.open(place.folder / "data" / "index")
-    splits = make(whole.pairs, whole.manifest.corpus_digest, 0)
-    validation = {whole.pairs[row].question for row in splits.rows(whole.pairs, "validation")}
-    indexed = {one["question"]: one for one in found if one["covered"]}
-    withheld = {one["question"]: one for one in found if not one["covered"] and one["kind"] != "never covered"}
-    assert {one["question"] for one in found if one["kind"] == "own"} <= validation
-    assert indexed.keys() == withheld.keys()
-    assert sum(one["confidence"] for one in indexed.values()) > sum(one["confidence"] for one in withheld.values())
-    never = [one["question"] for one in found if one["kind"] == "never covered"]
-    assert never == [question for question, _ in uncovered("calibration")]
-    assert all(one["logp"] < 0 for one in found)
-    assert not any(one["abstains"] for one in found)  # a random model does not hit on the sentence
-    header, _, *rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
-    assert [cell.strip() for cell in header.split("|")][2:-1] == [
-        "surely covered",
-        "own, indexed",
-        "reworded, indexed",
-        "own, withheld",
-        "reworded, withheld",
-        "never covered, nowhere",
-    ]
-    assert len({row.split("|", 2)[2] for row in rows}) == 1  # so the value changes nothing
-
-
-def test_decisions_on_made_prompts_are_shares_of_what_was_made(
-    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    command = place.command("eval", "abstention", "--made", "--json", "-n", "6")
-    done = run_room("eval", command[3:], {"MEDCITE_DATA": str(place.folder / "data")}, monkeypatch, capfd)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found.keys() == {"covered", "uncovered"}
-    assert all(0 < row["n"] <= 6 and row["share"] == 0 for row in found.values())
 
 
 def test_a_second_run_generates_nothing_and_gives_the_same_figures(place: Place, first: dict[str, Any]) -> None:

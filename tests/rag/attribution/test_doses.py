@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -179,6 +180,11 @@ class Worst:
             for n, pair in enumerate(drawn)
         ]
         return Retrieval(tuple(hits), 1.0, ())
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """Vectors of nothing in particular: any sentence may be quoted."""
+        vectors = np.random.default_rng(len(texts)).normal(size=(len(texts), 8))
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def messages() -> Iterator[str]:

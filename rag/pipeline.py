@@ -344,7 +344,7 @@ class _Run:
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
         hits = [self.hits[one.passage_id] for one in sources]
         pieces = [
-            Piece(one.text, kind_of(hit.pair), hit.passage.ordinal == 0, hit.page)
+            Piece(one.text, kind_of(hit.pair), hit.passage.ordinal == 0, hit.page, hit.question_cosine)
             for one, hit in zip(sources, hits, strict=True)
         ]
         sentences = tuple(choose(self.texts, sources, pieces, self.pipeline.retriever.encode))

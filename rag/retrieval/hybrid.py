@@ -109,7 +109,8 @@ class HybridRetriever(BaseRetriever):
             for place in sorted(own, key=lambda one: (-scored.score[one], one))[:READ_PASSAGES]:
                 passage = self.index.passages[int(scored.rows[place])]
                 places.append((place, candidate))
-                pieces.append(Piece(passage.text, kind, passage.ordinal == 0, float(page[candidate])))
+                likeness = float(scored.question[place])
+                pieces.append(Piece(passage.text, kind, passage.ordinal == 0, float(page[candidate]), likeness))
         lines = [line for line in read(asked.texts, pieces, self.encode) if line.cosine]
         for line in lines:
             place = places[line.piece][0]

@@ -29,6 +29,9 @@ EMBEDDED = 24
 SAID, TYPE, OPENING, PAGE = 0.3, 0.15, 0.15, 0.1
 """What counts beside the cosine: words of the aspect, the answer's type, opening an answer of that type, and the log of
 the page's chance. Of 324 combinations the one with the most right answers first on people's validation questions."""
+QUESTION, SAME, SAME_BONUS = 0.4, 0.97, 1.0
+"""What the likeness of the corpus's own question counts, and past which likeness it is the very question that was asked:
+its answer comes first then."""
 SHARED = 0.6
 """Weight of the question's words in a sentence, before anything is embedded."""
 HEADING_WORDS = 4
@@ -43,12 +46,14 @@ _NOISE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A text to read: the type of its answer, whether it opens that, and the chance that its page is the right one."""
+    """A text to read: the type of its answer, whether it opens that, the chance that its page is the right one, and the
+    likeness of its own question to the one that is asked (0: unknown)."""
 
     text: str
     kind: str
     opens: bool
     page: float = 1.0
+    question: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +87,12 @@ def read(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, embedded
     for number, piece in enumerate(pieces):
         fit = of.fit(aspects, piece.kind)
         before = 0
+        own = QUESTION * piece.question + SAME_BONUS * (piece.question >= SAME)
         for place, (start, end) in enumerate(sentences_of(piece.text)):
             text = piece.text[start:end]
             item = bool(LIST_MARK.search(piece.text[before:start]))
             said = min(of.mentions(aspects, text), 2) / 2
-            value = SAID * said + TYPE * fit + PAGE * math.log(max(piece.page, 1e-3))
+            value = own + SAID * said + TYPE * fit + PAGE * math.log(max(piece.page, 1e-3))
             value += OPENING * fit / (1 + place) if piece.opens else 0.0
             found.append(
                 Line(number, place, start, end, text, item, -math.inf if says_nothing(text, item) else value, 0.0, said)

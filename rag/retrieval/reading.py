@@ -30,8 +30,8 @@ SAID, TYPE, OPENING, PAGE = 0.3, 0.15, 0.15, 0.1
 """What counts beside the cosine: words of the aspect, the answer's type, opening an answer of that type, and the log of
 the page's chance. Of 324 combinations the one with the most right answers first on people's validation questions."""
 QUESTION, SAME, SAME_BONUS = 0.4, 0.97, 1.0
-"""What the likeness of the corpus's own question counts, and past which likeness it is the very question that was asked:
-its answer comes first then."""
+"""What the likeness of the corpus's own question counts, and past which likeness it is the very question that was
+asked: its answer comes first then."""
 SHARED = 0.6
 """Weight of the question's words in a sentence, before anything is embedded."""
 HEADING_WORDS = 4

@@ -165,6 +165,10 @@ class HybridRetriever(BaseRetriever):
 
     def encode(self, texts: list[str]) -> np.ndarray:
         """Unit vectors (n, d) of a few short texts, on one thread; the last ones asked for are remembered."""
+        if len(texts) > self.settings.parts:
+            # Sentences that are read: always one batch, for a vector depends a little on what it is computed beside.
+            with _one_thread():
+                return np.asarray(self.embedder.encode(texts))
         known = self._vectors
         missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:

@@ -83,14 +83,22 @@ class HybridRetriever(BaseRetriever):
         weighed = self.weigh(self._reranker, asked, scored, found)
         confidence = self._reranker.confidence(weighed.known)
         ranked = replace(scored, score=spread(scored, weighed.ranks))
-        rows = pick(ranked, self._state, self.settings, wanted)
-        hits = tuple(self._hit(ranked, at, weighed.pages) for at in rows)
+        hits = self._hits(ranked, wanted, weighed.pages)
         nearest: dict[str, str] = {}
         for hit in hits:
             nearest.setdefault(hit.pair.title, hit.pair.asks)
         titles = tuple(nearest)[:3]
         questions = tuple(nearest[title] for title in titles)
         return Retrieval(hits, confidence, titles, questions, tuple(asked.texts), asks.changes)
+
+    def propose(self, question: str, k: int) -> tuple[Hit, ...]:
+        """The best `k` passages by the first rankings alone, before they are ranked again; for measurements."""
+        scored = score(self.asked(self.searched(question).text), self._state, self.settings)
+        return self._hits(scored, k, {})
+
+    def _hits(self, scored: Scored, wanted: int, pages: dict[int, float]) -> tuple[Hit, ...]:
+        rows = pick(scored, self._state, self.settings, wanted)
+        return tuple(self._hit(scored, at, pages) for at in rows)
 
     def weigh(self, model: Reranker, asked: Asked, scored: Scored, found: Candidates) -> Weighed:
         """The candidates ranked again by `model` and by reading their sentences."""

@@ -26,12 +26,15 @@ Encode = Callable[[list[str]], np.ndarray]
 
 EMBEDDED = 24
 """Sentences that are embedded for a question."""
-SAID, TYPE, OPENING, PAGE = 0.3, 0.15, 0.15, 0.1
+SAID, TYPE, OPENING, PAGE = 0.3, 0.15, 0.15, 0.2
 """What counts beside the cosine: words of the aspect, the answer's type, opening an answer of that type, and the log of
-the page's chance. Of 324 combinations the one with the most right answers first on people's validation questions."""
+the page's chance. Of 324 combinations the one with the most right answers first on people's validation questions, but
+for the page: .2 in place of .1 finds 99 in place of 96 of 100 topics asked for by another name (validation), and one
+right answer of people's less."""
 SAME, SAME_BONUS = 0.97, 1.0
-"""Past which likeness the corpus's own question is the very one that was asked: its answer comes first then. A lesser
-likeness counts nothing: with .4 of it as much was found, and worse sentences were quoted."""
+"""Past which likeness the corpus's own question is the very one that was asked: its answer comes first then, as far as
+its page is likely, for questions on two types of a disease are as like. A lesser likeness counts nothing: with .4 of it
+as much was found, and worse sentences were quoted."""
 SHARED = 0.6
 """Weight of the question's words in a sentence, before anything is embedded."""
 HEADING_WORDS = 4
@@ -87,7 +90,7 @@ def read(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, embedded
     for number, piece in enumerate(pieces):
         fit = of.fit(aspects, piece.kind)
         before = 0
-        own = SAME_BONUS * (piece.question >= SAME)
+        own = SAME_BONUS * piece.page * (piece.question >= SAME)
         for place, (start, end) in enumerate(sentences_of(piece.text)):
             text = piece.text[start:end]
             item = bool(LIST_MARK.search(piece.text[before:start]))

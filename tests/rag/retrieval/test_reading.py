@@ -38,6 +38,17 @@ def test_a_better_page_and_a_better_type_count() -> None:
     assert first.value > second.value
 
 
+def test_the_very_question_comes_first_only_on_a_likely_page() -> None:
+    """Questions on two types of a disease are nearly the same text."""
+
+    def value(page: float, likeness: float) -> float:
+        piece = Piece("Rest helps.", "treatment", True, page, likeness)
+        return read(["how is gout treated"], [piece], EMBEDDER.encode)[0].value
+
+    assert value(0.9, 0.99) > value(0.9, 0.9) + 0.5
+    assert value(0.01, 0.99) < value(0.9, 0.9)
+
+
 def test_headings_and_questions_say_nothing() -> None:
     assert says_nothing("Common Treatments", item=False)
     assert not says_nothing("Fever", item=True)

@@ -116,6 +116,8 @@ def render(answer: Answer) -> str:
     if answer.fallback:
         quoted = "(The model wrote no answer that its sources support, so the sources are quoted."
         parts.insert(0, f"{quoted} They may not answer the question.)")
+    if answer.searched:
+        parts.insert(0, f"(Searched for: {answer.searched})")
     if any(not sentence.supported for sentence in answer.sentences):
         unsupported = [sentence for sentence in answer.sentences if not sentence.supported]
         parts.append("\n".join(f"  not supported by a source: {item.text} ({item.note})" for item in unsupported))

@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
+from app.render import notes as page_notes
 from configs import load
 from configs.errors import UserError
 from configs.schema import IndexSettings, Passages
 from index.build import build
 from index.corpus import QAPair
+from rag.__main__ import render as terminal
 from rag.answer import Answer
 from rag.pipeline import ABSTENTION, MAX_QUESTION_CHARACTERS, Pipeline
 from rag.retrieval.hybrid import HybridRetriever
@@ -125,7 +127,10 @@ def test_what_retrieval_lets_through_is_quoted_whatever_the_model_says(question:
 def test_what_was_searched_is_told_where_it_is_not_what_was_typed(tmp_path: Path) -> None:
     pipeline, _ = make(tmp_path, "Gout is a form of arthritis [1].")
     assert pipeline.invoke("What is gout?").searched == ""
-    assert pipeline.invoke("What is gotu?", mode="extractive").searched == "What is gout?"
+    answer = pipeline.invoke("What is gotu?", mode="extractive")
+    assert answer.searched == "What is gout?"
+    assert "Searched for: What is gout?" in terminal(answer)
+    assert "Searched for: What is gout?" in page_notes(answer)
 
 
 def test_weak_retrieval_costs_no_generation(tmp_path: Path) -> None:

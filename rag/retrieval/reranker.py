@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).with_name("reranker.json")
 SCHEMA = 1
 ANSWERS = 40
-"""Answers that are ranked again; on the validation topics the right one was among them for all but 1 in 200."""
+"""Answers that are ranked again; a right page was among them for 118 of 119 covered validation questions of people."""
 PER_PAGE = 8
 """Answers of one page among them."""
 PAGE_ALONE = 0.1

@@ -62,9 +62,3 @@ def parts(question: str, limit: int) -> list[str]:
     pieces = [piece for piece in dict.fromkeys(pieces) if piece != first]
     order = sorted(range(len(pieces)), key=lambda i: (i > 0, not _ASKS.search(pieces[i]), i))[: max(limit - 1, 0)]
     return [first, *(pieces[i] for i in sorted(order))]
-
-
-def short(question: str) -> bool:
-    """Whether it is one sentence of at most SHORT_WORDS words, greetings and thanks not counted."""
-    found = parts(question, 2)
-    return len(found) == 1 and len(found[0].split()) <= SHORT_WORDS

@@ -17,7 +17,7 @@ from index.sources import STARTER, load_corpus
 from rag.retrieval import ranking
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Names, Said, other_name
-from rag.retrieval.question import MAX_WORDS, SHORT_WORDS, parts, short
+from rag.retrieval.question import MAX_WORDS, parts
 from tests import fakes
 
 
@@ -219,10 +219,3 @@ def test_the_other_name_by_which_a_page_is_asked_for() -> None:
         other_name(Said.of(""), dengue) == other_name(Said.of("What is dengue?"), page(1, "q", "a", "Dengue", ())) == ""
     )
     assert other_name(Said.of("What is a stroke?"), page(2, "q", "a", "", ("Stroke",))) == "Stroke"
-
-
-def test_a_short_question_is_one_sentence() -> None:
-    assert short("What is gout?")
-    assert short("Hello! What is gout? Thanks in advance.")
-    assert not short("Gout. My father has it. What can he eat?")
-    assert not short("What " + "very " * SHORT_WORDS + "old people eat?")

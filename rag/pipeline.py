@@ -41,11 +41,9 @@ from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
 from rag.generators.base import Generator, create
 from rag.prompt import ABSTENTION
-from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Said, names_it
-from rag.retrieval.reading import Piece
 
 MAX_QUESTION_CHARACTERS = 200_000
 
@@ -343,11 +341,9 @@ class _Run:
 
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
         hits = [self.hits[one.passage_id] for one in sources]
-        pieces = [
-            Piece(one.text, kind_of(hit.pair), hit.passage.ordinal == 0, hit.page, hit.question_cosine)
-            for one, hit in zip(sources, hits, strict=True)
-        ]
-        sentences = tuple(choose(self.texts, sources, pieces, self.pipeline.retriever.encode))
+        retriever = self.pipeline.retriever
+        pieces = [retriever.piece(hit) for hit in hits]
+        sentences = tuple(choose(self.texts, sources, pieces, retriever.encode, retriever.word_weights(self.texts[0])))
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
         return self._finish(sentences=sentences, sources=highlights(sentences, sources), draft="")

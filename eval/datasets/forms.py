@@ -21,7 +21,7 @@ from index.splits import normalize
 from rag.retrieval.names import theme
 
 FORMS = Path(__file__).parent / "questions" / "forms.toml"
-OFF, MASKED, STORY, SYNONYM, HIDDEN, MISSPELT, LOWER = 0.06, 0.28, 0.3, 0.45, 0.6, 0.15, 0.7
+OFF, MASKED, STORY, SYNONYM, HIDDEN, MISSPELT, LOWER = 0.15, 0.28, 0.3, 0.45, 0.6, 0.15, 0.7
 """Shares: questions that no page answers; of the others, those whose topic is taken out of the index; stories;
 questions by a synonym, and of these those that are hidden; misspelt names; names in lower case."""
 COMMON = frozenset({"information", "symptoms", "treatment", "causes"})
@@ -61,7 +61,8 @@ def made(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int) ->
         if len(name.split()) > MAX_NAME_WORDS:
             continue
         if dice.random() < OFF:
-            question, covered = dice.choice(forms["off"]).format(x=name), "off"
+            beside = {"y": dice.choice(forms["remedies"]), "z": dice.choice(forms["medicines"])}
+            question, covered = dice.choice(forms["off"]).format(x=name, **beside), "off"
         else:
             question = _story(forms, kind, name, dice) if dice.random() < STORY else ""
             question = question or dice.choice(forms["asked"][kind]).format(x=name)

@@ -9,17 +9,17 @@ it, a list with its lead-in; then the best of the others, while they are nearly 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from index.sentences import LIST_MARK
 from rag.answer import Sentence, Source
-from rag.retrieval.reading import Encode, Line, Piece, read
+from rag.retrieval.reading import WORDS_SAID, Encode, Line, Piece, read
 
 MAX_WORDS = 110
 """Words quoted in all; an answer of a specific aspect is rarely longer than half of this."""
 RUN = 0.62
-"""Of the best sentence's value: down to here its neighbors are quoted with it."""
+"""Of the best sentence's value: down to here its neighbors are quoted with it; they need not repeat its words."""
 OTHER = 0.86
 """Of the best sentence's value: down to here another source is quoted, too."""
 REPEAT = 0.6
@@ -32,14 +32,21 @@ to 25 questions."""
 
 
 def choose(
-    texts: Sequence[str], sources: Sequence[Source], pieces: Sequence[Piece], encode: Encode, max_words: int = MAX_WORDS
+    texts: Sequence[str],
+    sources: Sequence[Source],
+    pieces: Sequence[Piece],
+    encode: Encode,
+    weights: Mapping[str, float],
+    max_words: int = MAX_WORDS,
 ) -> list[Sentence]:
     """At most `max_words` words of the sources, verbatim and cited; one sentence is always given, however long.
 
-    `texts`: the question and, for a long message, its parts; `pieces`: each source's text with what is known of it.
+    `texts`: the question and, for a long message, its parts; `pieces`: each source's text with what is known of it;
+    `weights`: the question's words (`reading.read`).
     Empty where no source holds a sentence.
     """
-    lines = [replace(line, value=line.value - RANK * line.piece) for line in read(texts, pieces, encode, EMBEDDED)]
+    found = read(texts, pieces, encode, weights, EMBEDDED)
+    lines = [replace(line, value=line.value - RANK * line.piece) for line in found]
     if not lines:
         return []
     best = max(lines, key=lambda line: line.value)
@@ -96,7 +103,7 @@ def _belongs(line: Line, last: Line, best: Line) -> bool:
     """Whether a neighbor is quoted, too: an item of the list that was begun, or a sentence that answers as well."""
     if line.item:
         return last.item or last.text.endswith(":") or line.place < best.place
-    return line.value >= RUN * best.value
+    return line.value + WORDS_SAID * (best.words - line.words) >= RUN * best.value
 
 
 def _sentences(chosen: Sequence[Line], sources: Sequence[Source], first: int) -> list[Sentence]:

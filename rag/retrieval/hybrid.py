@@ -23,6 +23,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from configs.schema import Retriever
+from index.words import terms
 from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.lay_names import with_medical_names
@@ -30,7 +31,7 @@ from rag.retrieval.names import Said
 from rag.retrieval.question import parts
 from rag.retrieval.ranking import Asked, Scored, State, pick, score
 from rag.retrieval.reading import Piece, read
-from rag.retrieval.reranker import Candidates, Reranker, candidates, decision_values, rank, spread
+from rag.retrieval.reranker import CHATTER, Candidates, Reranker, candidates, decision_values, rank, spread
 from rag.retrieval.spelling import Corrected, Speller
 
 RARE = 0.3
@@ -104,6 +105,7 @@ class HybridRetriever(BaseRetriever):
         """The candidates ranked again by `model` and by reading their sentences."""
         page, aspect = model(found.values)
         order = np.argsort(-rank(page, aspect), kind="stable")
+        pages = dict(zip(scored.pairs[found.places].tolist(), page.tolist(), strict=True))
         ranks: dict[int, float] = {}
         places: list[tuple[int, int]] = []
         pieces: list[Piece] = []
@@ -113,22 +115,30 @@ class HybridRetriever(BaseRetriever):
             ranks |= dict.fromkeys(own, -1.0 - at)
             if at >= READ_ANSWERS:
                 continue
-            kind = kind_of(self.index.pairs[int(pair_row)])
             for place in sorted(own, key=lambda one: (-scored.score[one], one))[:READ_PASSAGES]:
-                passage = self.index.passages[int(scored.rows[place])]
                 places.append((place, candidate))
-                likeness = float(scored.question[place])
-                pieces.append(Piece(passage.text, kind, passage.ordinal == 0, float(page[candidate]), likeness))
-        lines = [line for line in read(asked.texts, pieces, self.encode) if line.cosine]
+                pieces.append(self.piece(self._hit(scored, place, pages)))
+        lines = [
+            line for line in read(asked.texts, pieces, self.encode, self.word_weights(asked.texts[0])) if line.cosine
+        ]
         for line in lines:
             place = places[line.piece][0]
             ranks[place] = max(ranks[place], line.value)
         said = max(lines, key=lambda one: one.value, default=None)
         best = places[said.piece][1] if said else int(order[0])
-        pages = dict(zip(scored.pairs[found.places].tolist(), page.tolist(), strict=True))
         return Weighed(
             ranks, pages, best, decision_values(found.values[best], float(page[best]), float(aspect[best]), said)
         )
+
+    def piece(self, hit: Hit) -> Piece:
+        """A hit's passage with what its reading needs to know."""
+        names = frozenset().union(*self._state.names_of(int(self.index.pair_of[hit.row])))
+        opens = hit.passage.ordinal == 0
+        return Piece(hit.passage.text, kind_of(hit.pair), opens, hit.page, hit.question_cosine, names)
+
+    def word_weights(self, question: str) -> dict[str, float]:
+        """The search terms of a question that are more than a letter's chatter, and their rarity in 0..1."""
+        return {word: self._state.weight(word) for word in terms(question) if word not in CHATTER}
 
     def searched(self, question: str) -> Corrected:
         """A question as it is searched: spelling corrected, medical names beside lay ones."""

@@ -27,11 +27,12 @@ from index.words import terms
 from rag.retrieval import aspects as of
 from rag.retrieval.ranking import Asked, Scored, State
 from rag.retrieval.reading import Line
+from rag.retrieval.trees import Trees
 
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).with_name("reranker.json")
-SCHEMA = 1
+SCHEMA = 2
 ANSWERS = 40
 """Answers that are ranked again; a right page was among them for 118 of 119 covered validation questions of people."""
 PER_PAGE = 8
@@ -218,7 +219,7 @@ class Reranker:
 
     page: Network
     aspect: Network
-    decision: dict[str, float]
+    decision: Trees
     provenance: dict[str, Any]
 
     def __call__(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +228,7 @@ class Reranker:
 
     def confidence(self, known: Mapping[str, float]) -> float:
         """The chance, in 0..1, that the best candidate answers the question, by its `decision_values`."""
-        logit = self.decision["bias"] + sum(self.decision[name] * value for name, value in known.items())
+        logit = self.decision.logit(known)
         return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
 
     def check(self, embedder: str) -> bool:
@@ -246,7 +247,7 @@ class Reranker:
             "features": FEATURES,
             "page": self.page.to_json(),
             "aspect": self.aspect.to_json(),
-            "decision": {name: float(f"{value:.6g}") for name, value in self.decision.items()},
+            "decision": self.decision.to_json(),
             "provenance": self.provenance,
         }
         path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
@@ -260,7 +261,10 @@ class Reranker:
             if data["schema"] != SCHEMA or tuple(data["features"]) != FEATURES:
                 raise UserError(f"{path}: made for other features; {again}")
             networks = Network.from_json(data["page"]), Network.from_json(data["aspect"])
-            return cls(*networks, dict(data["decision"]), data["provenance"])
+            decision = Trees.from_json(data["decision"])
+            if not set(decision.names) <= set(DECIDING):
+                raise UserError(f"{path}: decides on other features; {again}")
+            return cls(*networks, decision, data["provenance"])
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; {again}") from None
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -268,15 +272,17 @@ class Reranker:
 
 
 _OWN = ("topic_missing", "topic_held", "missing", "titled", "other_named", "question_length", "aspect_fit")
-DECIDING = ("page", "aspect", "line", "line_said", *_OWN)
-"""What the decision is made on: the logits of both chances, the best sentence's likeness to the question and whether it
-speaks of the aspect, and features of its candidate."""
+DECIDING = ("page", "aspect", "line", "line_said", "line_words", "line_near", *_OWN)
+"""What the decision is made on: the logits of both chances, the best sentence's likeness to the question, whether it
+speaks of the aspect, what of the question's words it and its passage say, and features of its candidate."""
 
 
 def decision_values(values: np.ndarray, page: float, aspect: float, line: Line | None) -> dict[str, float]:
     """The inputs of the decision by name; `values` (len(FEATURES),) are the candidate's, `line` its best sentence."""
     own = {name: float(values[FEATURES.index(name)]) for name in _OWN}
-    read = {"line": line.cosine if line else 0.0, "line_said": line.said if line else 0.0}
+    read = dict.fromkeys(("line", "line_said", "line_words", "line_near"), 0.0)
+    if line:
+        read = {"line": line.cosine, "line_said": line.said, "line_words": line.words, "line_near": line.near}
     return {"page": _logit(page), "aspect": _logit(aspect)} | read | own
 
 

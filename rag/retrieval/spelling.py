@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +26,8 @@ SHORTEST = 4
 """Letters; a shorter unknown word is an abbreviation rather than a slip."""
 KNOWN = 3
 """Times a word must stand in the corpus to be no misspelling of its own; the corpus has some, too."""
+LONG_ENOUGH = 5
+"""Letters of a word that the word beside it may correct by two."""
 FREQUENT = 20
 """Times that a word which is no part of a name must stand in the corpus for a correction of two letters or more."""
 NAME_BONUS = 1.2
@@ -72,6 +74,10 @@ class Speller:
                 if word in self._names:
                     self._of_sound[_sound(word)].append(word)
         self._nearest = lru_cache(maxsize=4096)(self._search)
+        self._beside: dict[str, set[str]] = defaultdict(set)
+        for first, second in self._phrases:
+            self._beside[first].add(second)
+            self._beside[second].add(first)
 
     def correct(self, text: str) -> Corrected:
         """The text with its unknown words replaced by the nearest known ones, case of the others kept."""
@@ -82,7 +88,7 @@ class Speller:
         for place, match in enumerate(found):
             if match.start() < last:
                 continue
-            end, word = match.end(), match.group().lower().replace("’", "'")
+            end, word = match.end(), _plain(match)
             following = found[place + 1] if place + 1 < len(found) else None
             new = ""
             if following and text[end : following.start()] in (" ", "-"):
@@ -90,9 +96,10 @@ class Speller:
                 # "pink eye" where the corpus writes "pinkeye".
                 if len(word + other) >= 6 and word + other in self._names and (word, other) not in self._phrases:
                     new, end = word + other, following.end()
-            new = (
-                new or self._possessive(word) or ("" if self.knows(word) else self._nearest(word) or self._apart(word))
-            )
+            new = new or self._possessive(word)
+            if not new and not self.knows(word):
+                beside = [found[at] for at in (place - 1, place + 1) if 0 <= at < len(found)]
+                new = self._nearest(word) or self._in_phrase(word, beside) or self._apart(word)
             if new:
                 pieces += [text[last : match.start()], new]
                 changes.append((text[match.start() : end], new))
@@ -111,6 +118,19 @@ class Speller:
         """`parkinson's` for `parkinsons`, where only the former is a name's."""
         with_mark = f"{word[:-1]}'s"
         return with_mark if word.endswith("s") and word not in self._english and with_mark in self._names else ""
+
+    def _in_phrase(self, word: str, beside: Sequence[re.Match[str]]) -> str:
+        """`carpal` for `carple` beside `tunnel` or `tunel`: two edits where a name has just the two words."""
+        if len(word) < LONG_ENOUGH or not word.isalpha():
+            return ""
+        near: dict[str, float] = {}
+        for other in map(_plain, beside):
+            other = other if self.knows(other) else self._nearest(other)
+            for candidate in self._beside.get(other, ()):
+                edits = DamerauLevenshtein.distance(word, candidate, score_cutoff=2)
+                if edits <= 2 and candidate[0] == word[0]:
+                    near[candidate] = edits
+        return min(near, key=lambda one: (near[one], one), default="")
 
     def _apart(self, word: str) -> str:
         """`heart attack` for `heartattack`, where a name has the two words."""
@@ -141,6 +161,10 @@ class Speller:
                 if cost < least:
                     best, least = candidate, cost
         return (self._possessive(best) or best) if best else ""
+
+
+def _plain(match: re.Match[str]) -> str:
+    return match.group().lower().replace("’", "'")
 
 
 def _sound(word: str) -> str:

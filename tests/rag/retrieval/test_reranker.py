@@ -21,6 +21,7 @@ from rag.retrieval.reranker import (
     rank,
     spread,
 )
+from rag.retrieval.trees import LEAF, Node, Trees
 
 
 def network(weight: float = 1.0) -> Network:
@@ -50,7 +51,9 @@ def test_ranks_are_spread_over_all_passages() -> None:
 
 
 def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
-    model = Reranker(network(), network(0.5), dict.fromkeys([*DECIDING, "bias"], 0.5), {"embedder": "fake 64"})
+    nodes = (Node(0, 0.5, 1, 2, 0.0), Node(LEAF, 0.0, 0, 0, -1.0), Node(LEAF, 0.0, 0, 0, 2.0))
+    decision = Trees(DECIDING, 0.25, (nodes,))
+    model = Reranker(network(), network(0.5), decision, {"embedder": "fake 64"})
     model.save(tmp_path / "model.json")
     again = Reranker.load(tmp_path / "model.json")
     values = np.random.default_rng(0).normal(size=(5, len(FEATURES)))
@@ -58,7 +61,14 @@ def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert one == pytest.approx(other, abs=1e-5)
     known = decision_values(values[0], 0.9, 0.2, None)
     assert set(known) == set(DECIDING)
-    assert model.confidence(known) == pytest.approx(again.confidence(known))
+    assert model.confidence(known) == pytest.approx(again.confidence(known)) == pytest.approx(1 / (1 + np.exp(-2.25)))
+
+
+def test_a_decision_on_other_features_is_refused(tmp_path: Path) -> None:
+    model = Reranker(network(), network(), Trees(("height",), 0.0, ()), {"embedder": "fake 64"})
+    model.save(tmp_path / "model.json")
+    with pytest.raises(UserError, match="decides on other features"):
+        Reranker.load(tmp_path / "model.json")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": 1, "features": []}'])

@@ -11,7 +11,7 @@ from rag.retrieval.spelling import Speller
 
 NAMES = (
     "Alzheimer's Disease", "Parkinson's Disease", "Diabetes", "Shingles", "Pinkeye", "Heart Attack", "Pneumonia",
-    "Psoriasis", "Schizophrenia", "Diarrhea", "Fibromyalgia", "Kidney Stones", "Eczema",
+    "Carpal Tunnel Syndrome", "Psoriasis", "Schizophrenia", "Diarrhea", "Fibromyalgia", "Kidney Stones", "Eczema",
 )  # fmt: skip
 TEXT = "The symptoms of a contagious disease spread. Treatment helps the pressure of the blood. " * 30
 
@@ -33,6 +33,8 @@ def speller() -> Speller:
         ("heartattack signs", "heart attack signs"),
         ("how do u catch numonia", "how do u catch pneumonia"),
         ("soriasis, schizofrenia, diarea, exema", "psoriasis, schizophrenia, diarrhea, eczema"),
+        # Two edits in six letters: only because a name has it beside just this word.
+        ("carple tunel treatment", "carpal tunnel treatment"),
         ("fibermyalgia and kidny stons", "fibromyalgia and kidney stones"),
     ],
 )
@@ -46,7 +48,7 @@ def test_slips_are_righted(speller: Speller, typed: str, read: str) -> None:
     "text",
     [
         "What is Alzheimer's disease?", "best pizza in town, please reply", "Does Ozempic cause it?", "what is eliquis",
-        "COPD and MS and HIV", "Sjögren’s 2,5 mg", "my hubby doesnt", "", "???", "kidney stones",
+        "COPD and MS and HIV", "Sjögren’s 2,5 mg", "my hubby doesnt", "carple harbour", "", "???", "kidney stones",
     ],
 )  # fmt: skip
 def test_what_is_right_or_unknown_stays(speller: Speller, text: str) -> None:

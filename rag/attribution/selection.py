@@ -57,7 +57,7 @@ def choose(
             chosen += run
             said |= set().union(*map(_words, run))
             room -= size
-    return _sentences(chosen, sources, best.piece)
+    return quoted(chosen, sources, best.piece)
 
 
 def _words(line: Line) -> frozenset[str]:
@@ -99,7 +99,8 @@ def _belongs(line: Line, last: Line, best: Line) -> bool:
     return line.value >= RUN * best.value
 
 
-def _sentences(chosen: Sequence[Line], sources: Sequence[Source], first: int) -> list[Sentence]:
+def quoted(chosen: Sequence[Line], sources: Sequence[Source], first: int) -> list[Sentence]:
+    """The lines as sentences of an answer, each citing its source: those of source `first`, then the others."""
     ordered = sorted(chosen, key=lambda line: (line.piece != first, line.piece, line.place))
     found: list[Sentence] = []
     before: Line | None = None

@@ -44,7 +44,10 @@ FOLDS = 10
 
 
 def kinds(pairs: Sequence[QAPair], embedder: EmbedderLike) -> Kinds:
-    """Question types learned from sentences of `pairs`: scikit-learn's multinomial logistic regression, types alike."""
+    """Question types learned from sentences of `pairs`: scikit-learn's multinomial logistic regression, types alike.
+
+    Three types or more, each of LEAST_ANSWERS answers at least.
+    """
     from sklearn.linear_model import LogisticRegression
 
     dice = random.Random(0)
@@ -85,11 +88,11 @@ def examples(experts: Sequence[Expert], embedder: EmbedderLike, types: Kinds, ma
 
 
 def taken(one: Expert, found: Candidates) -> np.ndarray:
-    """How surely each sentence was taken for the excerpt, (n,) in 0..1, by the share of its word pairs there."""
+    """How surely each block was taken for the excerpt, (n,) in 0..1, by the share of its word pairs there."""
     excerpt = set(_pairs(one.extractive))
     shares = []
-    for line in found.lines:
-        own = _pairs(line.text)
+    for block in found.blocks:
+        own = _pairs(" ".join(line.text for line in block))
         shares.append(sum(pair in excerpt for pair in own) / max(len(own), 1))
     low, high = TAKEN
     return np.clip((np.array(shares) - low) / (high - low), 0, 1)

@@ -30,6 +30,8 @@ from rag.retrieval.reading import Encode, Line, Piece, read
 
 SHIPPED = Path(__file__).with_name("digest.json")
 SCHEMA = 1
+Block = tuple[Line, ...]
+"""Lines that are quoted together or not at all."""
 NAMES = ("alone", "after", "around", "kind", "kind_here", "opening", "pointer")
 """What is known of a sentence. alone, after, around: the cosine of the question with the sentence, with it and the one
 before, and with both neighbors; kind: the log chance that question and sentence are of one question type. These but
@@ -43,8 +45,9 @@ MAX_WORDS = 400
 """Words quoted at most: of 50 excerpts by experts the longest has 397."""
 LEAST = 1e-3
 """Chance of a common type below which all are as unlikely."""
+_FOOTER = re.compile(r"NIH:")
 _POINTER = re.compile(
-    r"NIH:|read about this|lea sobre|for more information|visit the|web ?site|e-mail|national (?:institute|library)"
+    r"read about this|lea sobre|for more information|visit the|web ?site|e-mail|national (?:institute|library)"
     r"|information (?:center|about)|support group|resource|registry",
     re.IGNORECASE,
 )
@@ -78,24 +81,25 @@ class Kinds:
 
 
 def candidates(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, kinds: Kinds) -> Candidates:
-    """The sentences that may be quoted, each once, with what is known of them.
+    """What may be quoted, each once, with what is known of it: sentences, and lists whole with their lead-in.
 
     `texts`: the question and, for a long message, its parts, of which the better counts.
     """
-    every = read(texts, pieces, encode, 0)
-    lines: list[Line] = []
+    every = _blocks(read(texts, pieces, encode, 0))
+    blocks: list[Block] = []
     windows: list[tuple[str, str, str]] = []
     seen: set[str] = set()
-    for at, line in enumerate(every):
-        said = " ".join(words(line.text.lower()))
-        if line.value == -np.inf or said in seen:
+    for at, block in enumerate(every):
+        text = _text(block)
+        said = " ".join(words(text.lower()))
+        if said in seen or _FOOTER.match(text) or all(line.value == -np.inf for line in block):
             continue
         seen.add(said)
-        before = [one.text for one in every[max(at - 1, 0) : at] if one.piece == line.piece]
-        behind = [one.text for one in every[at + 1 : at + 2] if one.piece == line.piece]
-        lines.append(line)
-        windows.append((line.text, " ".join([*before, line.text]), " ".join([*before, line.text, *behind])))
-    if not lines:
+        before = [_text(one) for one in every[max(at - 1, 0) : at] if one[0].piece == block[0].piece]
+        behind = [_text(one) for one in every[at + 1 : at + 2] if one[0].piece == block[0].piece]
+        blocks.append(block)
+        windows.append((text, " ".join([*before, text]), " ".join([*before, text, *behind])))
+    if not blocks:
         return Candidates([], np.zeros((0, len(NAMES))))
     asked = encode(list(texts))
     distinct = list(dict.fromkeys(text for row in windows for text in row))
@@ -104,33 +108,52 @@ def candidates(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, ki
     cosines = (vectors @ asked.T).max(axis=2)
     chances = kinds(vectors.reshape(-1, vectors.shape[-1])).reshape(*vectors.shape[:2], -1).mean(axis=1)
     kind = np.log(np.maximum(chances @ kinds(asked[:1])[0], LEAST))
-    opening = [1 / (1 + line.place) if pieces[line.piece].opens else 0.0 for line in lines]
-    pointer = [float(bool(_POINTER.search(line.text))) for line in lines]
-    return Candidates(lines, np.column_stack([_standard(cosines), kind, _standard(kind), opening, pointer]))
+    opening = [1 / (1 + block[0].place) if pieces[block[0].piece].opens else 0.0 for block in blocks]
+    pointer = [float(bool(_POINTER.search(_text(block)))) for block in blocks]
+    return Candidates(blocks, np.column_stack([_standard(cosines), kind, _standard(kind), opening, pointer]))
+
+
+def _blocks(lines: Sequence[Line]) -> list[Block]:
+    """Each sentence alone, but a list in one with the sentence before it, which leads in."""
+    found: list[Block] = []
+    for line in lines:
+        if line.item and found and found[-1][0].piece == line.piece:
+            found[-1] = (*found[-1], line)
+        else:
+            found.append((line,))
+    return found
+
+
+def _text(block: Block) -> str:
+    return " ".join(line.text for line in block)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Sentences in the order of their sources, and their features (n, len(NAMES))."""
+    """What may be quoted, in the order of its sources, and its features (n, len(NAMES))."""
 
-    lines: list[Line]
+    blocks: list[Block]
     values: np.ndarray
 
+    @property
+    def sizes(self) -> list[int]:
+        """The words of each block."""
+        return [len(_text(block).split()) for block in self.blocks]
+
     def best(self, worth: np.ndarray, max_words: float) -> list[Line]:
-        """The sentences of the highest `worth` (n,) up to `max_words` words, by half a sentence more; at least one."""
+        """The blocks of the highest `worth` (n,) up to `max_words` words, by half a block more; at least one."""
         chosen: list[Line] = []
-        size = 0
+        sizes, size = self.sizes, 0
         for at in np.argsort(-worth, kind="stable").tolist():
-            own = len(self.lines[at].text.split())
-            if chosen and size + own / 2 > max_words:
+            if chosen and size + sizes[at] / 2 > max_words:
                 break
-            chosen.append(self.lines[at])
-            size += own
+            chosen += self.blocks[at]
+            size += sizes[at]
         return sorted(chosen, key=lambda line: (line.piece, line.place))
 
     def room(self, per_root: float) -> float:
-        """How many words are quoted: `per_root` times the root of the words of all sentences, at most MAX_WORDS."""
-        return min(MAX_WORDS, per_root * sum(len(line.text.split()) for line in self.lines) ** 0.5)
+        """How many words are quoted: `per_root` times the root of the words of all blocks, at most MAX_WORDS."""
+        return min(MAX_WORDS, per_root * sum(self.sizes) ** 0.5)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

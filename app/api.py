@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.engine import Busy, Engine, Failed, Job, Unavailable, check, one_line
 from configs.errors import UserError
-from configs.modes import Mode
+from configs.modes import Length, Mode
 from index import identity
 from index.identity import Part
 from rag.answer import Answer
@@ -43,6 +43,7 @@ class Ask(BaseModel):
     question: str
     mode: Mode | None = None
     strict: bool | None = None
+    length: Length | None = None
     max_new_tokens: int | None = Field(None, ge=1, le=4096)
     temperature: float | None = Field(None, ge=0, le=2)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs import entry
 from configs.errors import UserError, run
-from configs.modes import MODES
+from configs.modes import LENGTHS, MODES
 
 if TYPE_CHECKING:
     from rag.answer import Answer
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--file", type=Path, metavar="FILE", help="questions, one a line; - reads standard input")
     result.add_argument("--mode", choices=MODES, help="how the answer is made (default: the profile's)")
     result.add_argument("--strict", action="store_true", default=None, help="drop unsupported sentences")
+    result.add_argument("--length", choices=LENGTHS, help="how much the extractive mode quotes (default: short)")
     result.add_argument("--max-new-tokens", type=int, metavar="N", help="limit of the generator")
     result.add_argument("--temperature", type=float, metavar="T", help="0 is greedy")
     result.add_argument("--json", action="store_true", help="the whole Answer as JSON")
@@ -55,7 +56,7 @@ def main() -> int:
     pipeline = Pipeline.open(profile, args.index, entry.data_folder() / "models")
     if whose := identity.attribution(pipeline.index.manifest.parts):
         print(whose, file=sys.stderr)
-    options: dict[str, Any] = {"mode": args.mode, "strict": args.strict}
+    options: dict[str, Any] = {"mode": args.mode, "strict": args.strict, "length": args.length}
     options |= {"max_new_tokens": args.max_new_tokens, "temperature": args.temperature}
     failed = 0
     for line in lines:

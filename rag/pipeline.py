@@ -17,6 +17,7 @@ from collections import abc, deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from configs.errors import UserError
-from configs.modes import Mode
+from configs.modes import LENGTHS, Length, Mode
 from configs.schema import Answering, Profile
 from index.embedder import Embedder
 from index.sentences import spans
@@ -32,6 +33,7 @@ from index.store import Index
 from rag import prompt
 from rag.answer import Answer, Source, Timings
 from rag.attribution.attribute import attribute
+from rag.attribution.digest import PASSAGES, Digest, on_topic
 from rag.attribution.doses import unsourced_doses, withhold
 from rag.attribution.draft import unmarked
 from rag.attribution.highlights import highlights
@@ -54,6 +56,7 @@ class Options:
 
     mode: Mode | None = None
     strict: bool | None = None
+    length: Length | None = None
     max_new_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -92,6 +95,11 @@ class Pipeline(Runnable[str, Answer]):
         """The modes that can be asked for; those of a fine-tuned generator need an adapter."""
         plain: tuple[Mode, ...] = ("base+rag", "extractive", "base")
         return ("finetuned+rag", "finetuned", *plain) if self.profile.generator.adapter else plain
+
+    @cached_property
+    def digest(self) -> Digest:
+        """What chooses the sentences of the long form."""
+        return Digest.load()
 
     @property
     def generator(self) -> Generator:
@@ -168,6 +176,8 @@ class Pipeline(Runnable[str, Answer]):
                 if mode.startswith("finetuned")
                 else f"unknown mode {mode!r}; there are: {', '.join(self.modes)}"
             )
+        if options.length not in (None, *LENGTHS):
+            raise UserError(f"unknown length {options.length!r}; there are: {', '.join(LENGTHS)}")
         return replace(options, mode=mode)
 
 
@@ -243,6 +253,7 @@ class _Run:
         self.options = options
         assert options.mode is not None
         self.mode: Mode = options.mode
+        self.long = self.mode == "extractive" and options.length == "long"
         self.settings: Answering = pipeline.profile.answering
         if options.strict is not None:
             self.settings = self.settings.model_copy(update={"strict": options.strict})
@@ -263,7 +274,7 @@ class _Run:
                 return
             yield from self._generated(prompt.closed_book(self.question), ())
             return
-        retrieval = self.pipeline.retriever.retrieve(self.question)
+        retrieval = self.pipeline.retriever.retrieve(self.question, PASSAGES if self.long else None)
         self._time(retrieve_ms=self._elapsed())
         searched = retrieval.texts[0] if retrieval.changes else ""
         self._update(confidence=retrieval.confidence, nearest=(), searched=searched)
@@ -276,8 +287,8 @@ class _Run:
             yield self._finish(sources=self._pages(retrieval.hits))
             return
         if self.mode == "extractive":
-            sources = tuple(source(n, hit, self.said) for n, hit in enumerate(retrieval.hits, 1))
-            yield self._quote(sources)
+            hits = on_topic(retrieval.hits) if self.long else retrieval.hits
+            yield self._quote(tuple(source(n, hit, self.said) for n, hit in enumerate(hits, 1)))
             return
         built = prompt.build(
             self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
@@ -342,8 +353,13 @@ class _Run:
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
         hits = [self.hits[one.passage_id] for one in sources]
         retriever = self.pipeline.retriever
-        pieces = [retriever.piece(hit) for hit in hits]
-        sentences = tuple(choose(self.texts, sources, pieces, retriever.encode, retriever.word_weights(self.texts[0])))
+        # What is quoted is what the source shows: without reference marks, and without doses that are left out.
+        pieces = [replace(retriever.piece(hit), text=one.text) for one, hit in zip(sources, hits, strict=True)]
+        if self.long:
+            sentences = tuple(self.pipeline.digest.choose(self.texts, sources, pieces, retriever.encode))
+        else:
+            weights = retriever.word_weights(self.texts[0])
+            sentences = tuple(choose(self.texts, sources, pieces, retriever.encode, weights=weights))
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
         return self._finish(sentences=sentences, sources=highlights(sentences, sources), draft="")

@@ -1,1 +1,1 @@
-"""Fits the models that `rag` loads. Nothing imports it."""
+"""Fits the models that `rag` loads. Nothing imports it but `eval/experts.py`, which cross-validates one of them."""

@@ -44,7 +44,7 @@ HIDDEN_UNITS = 24
 WITHDRAWN = 250
 """Questions on medicines whose texts MedQuAD withdrew."""
 ANSWERED_UNCOVERED = 0.03
-"""Share of the uncovered validation questions that may be answered: far below the target of .08, for what is not seen."""
+"""Share of the uncovered validation questions that may be answered: far below the .08 aimed at, for those not seen."""
 FOLDS, REPEATS = 5, 3
 SIGNS = dict.fromkeys(("page", "aspect", "line", "line_said", "line_words", "line_near", "topic_held", "titled"), 1)
 SIGNS |= dict.fromkeys(("topic_missing", "missing"), -1) | {"aspect_fit": 1}

@@ -26,6 +26,7 @@ REPEAT = 0.6
 """Share of a sentence's words past which it says what was said."""
 RANK = 0.03
 """What each place further down costs a source."""
+_NONE: Mapping[str, float] = {}
 EMBEDDED = 48
 """Sentences that are embedded: of the five sources shown, nearly all. RUN, OTHER and REPEAT were set by reading answers
 to 25 questions."""
@@ -36,8 +37,8 @@ def choose(
     sources: Sequence[Source],
     pieces: Sequence[Piece],
     encode: Encode,
-    weights: Mapping[str, float],
     max_words: int = MAX_WORDS,
+    weights: Mapping[str, float] = _NONE,
 ) -> list[Sentence]:
     """At most `max_words` words of the sources, verbatim and cited; one sentence is always given, however long.
 
@@ -45,7 +46,7 @@ def choose(
     `weights`: the question's words (`reading.read`).
     Empty where no source holds a sentence.
     """
-    found = read(texts, pieces, encode, weights, EMBEDDED)
+    found = read(texts, pieces, encode, EMBEDDED, weights)
     lines = [replace(line, value=line.value - RANK * line.piece) for line in found]
     if not lines:
         return []
@@ -64,7 +65,7 @@ def choose(
             chosen += run
             said |= set().union(*map(_words, run))
             room -= size
-    return _sentences(chosen, sources, best.piece)
+    return quoted(chosen, sources, best.piece)
 
 
 def _words(line: Line) -> frozenset[str]:
@@ -106,7 +107,8 @@ def _belongs(line: Line, last: Line, best: Line) -> bool:
     return line.value + WORDS_SAID * (best.words - line.words) >= RUN * best.value
 
 
-def _sentences(chosen: Sequence[Line], sources: Sequence[Source], first: int) -> list[Sentence]:
+def quoted(chosen: Sequence[Line], sources: Sequence[Source], first: int) -> list[Sentence]:
+    """The lines as sentences of an answer, each citing its source: those of source `first`, then the others."""
     ordered = sorted(chosen, key=lambda line: (line.piece != first, line.piece, line.place))
     found: list[Sentence] = []
     before: Line | None = None

@@ -118,9 +118,8 @@ class HybridRetriever(BaseRetriever):
             for place in sorted(own, key=lambda one: (-scored.score[one], one))[:READ_PASSAGES]:
                 places.append((place, candidate))
                 pieces.append(self.piece(self._hit(scored, place, pages)))
-        lines = [
-            line for line in read(asked.texts, pieces, self.encode, self.word_weights(asked.texts[0])) if line.cosine
-        ]
+        found_lines = read(asked.texts, pieces, self.encode, weights=self.word_weights(asked.texts[0]))
+        lines = [line for line in found_lines if line.cosine]
         for line in lines:
             place = places[line.piece][0]
             ranks[place] = max(ranks[place], line.value)

@@ -91,8 +91,8 @@ def read(
     texts: Sequence[str],
     pieces: Sequence[Piece],
     encode: Encode,
-    weights: Mapping[str, float] = _NONE,
     embedded: int = EMBEDDED,
+    weights: Mapping[str, float] = _NONE,
 ) -> list[Line]:
     """All sentences of the pieces in their order; only the `embedded` best at first sight have a cosine.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,24 @@ def test_an_injection_in_a_source_or_question_stays_text(tmp_path: Path) -> None
     assert "<|im_start|>" not in prompt
     assert all(n in {source.n for source in answer.sources} for item in answer.sentences for n in item.citations)
     assert not any("evil" in sentence.text and sentence.supported for sentence in answer.sentences)
+
+
+def test_the_long_form_quotes_more_and_only_of_likely_pages(tmp_path: Path) -> None:
+    """`length` asks for it; without it, and in other modes, answers are what they were."""
+    pipeline, _ = make(tmp_path, "Gout is a form of arthritis.")
+    question = "What is gout and what helps to prevent attacks?"
+    short = pipeline.invoke(question, mode="extractive")
+    assert short == pipeline.invoke(question, mode="extractive", length="short").model_copy(
+        update={"timings": short.timings}
+    )
+    pipeline.digest = replace(pipeline.digest, per_root=99.0)  # all there is on likely pages
+    long = pipeline.invoke(question, mode="extractive", length="long")
+    assert " ".join(one.text for one in long.sentences) == GOUT
+    assert len(short.sentences) < len(long.sentences)
+    assert {one.pair_id for one in long.sources if one.used} == {"gout"}
+    texts = {one.n: one.text for one in long.sources}
+    places = [GOUT.index(one.text) for one in long.sentences]
+    assert places == sorted(places), "in the order of the page"
+    assert all(one.text in texts[one.citations[0]] for one in long.sentences)
+    with pytest.raises(UserError, match="unknown length 'endless'; there are: short, long"):
+        pipeline.invoke(question, mode="extractive", length="endless")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from rag.retrieval.ranking import Scored
 from rag.retrieval.reranker import (
     DECIDING,
     FEATURES,
-    SHIPPED,
     Network,
     Reranker,
     decision_values,
@@ -90,6 +88,10 @@ def test_another_embedder_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_shipped_model_answers_the_sooner_the_surer() -> None:
     """A likely page and sentence count for an answer, and a rare word that the page does not hold against it."""
-    decision = json.loads(SHIPPED.read_text("utf-8"))["decision"]
-    assert min(decision[name] for name in ("page", "line", "titled", "topic_held", "aspect_fit")) > 0
-    assert decision["missing"] < 0
+    decision = Reranker.load().decision
+    usual = dict.fromkeys(DECIDING, 0.5) | {"page": 1.0, "aspect": 1.0}
+    span = {"page": (-6.0, 6.0), "line": (0.0, 1.0), "line_near": (0.0, 1.0), "missing": (1.0, 0.0)}
+    for name, (low, high) in span.items():
+        logits = [decision.logit(usual | {name: value}) for value in np.linspace(low, high, 13)]
+        assert logits == sorted(logits), name
+        assert logits[-1] > logits[0], name

@@ -1,0 +1,196 @@
+"""Fit the long form of quoting: `medcite eval calibrate digest --data FOLDER`.
+
+What kind of thing a sentence speaks of is learned from MedQuAD: sentences of its train topics, half of them with the
+one before, by the question type of their answer. What a sentence is worth, and how much is quoted, is then fitted on
+what experts took of the answers to MEDIQA-2021's 50 questions. `medcite eval experts` cross-validates the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs import entry
+from eval.calibration.fitting import fit as logistic
+from eval.datasets.experts import Expert, as_sources, read
+from eval.metrics.text import rouge
+from index.corpus import QAPair
+from index.embedder import EmbedderLike
+from index.linear import Linear
+from index.sentences import sentences_of
+from index.words import words
+from rag.attribution.digest import NAMES, SHIPPED, Candidates, Digest, Kinds, candidates
+
+ANSWERS, OF_ANSWER, OF_TYPE = 900, 4, 1800
+"""Answers of a question type that are sampled, sentences of each, and sentences of a type at most."""
+LEAST_ANSWERS = 40
+"""Answers that a question type must have to be learned."""
+STRENGTH = 0.01
+"""scikit-learn's C of what a sentence is worth; .001 to .1 gave the same to two digits."""
+TAKEN = (0.25, 0.75)
+"""Share of a sentence's word pairs in the excerpt: up to the first it was not taken, from the second on it was."""
+PER_ROOT = tuple(np.arange(7.0, 13.1, 0.5).tolist())
+"""What is tried for `Digest.per_root`."""
+FOLDS = 10
+
+
+def kinds(pairs: Sequence[QAPair], embedder: EmbedderLike) -> Kinds:
+    """Question types learned from sentences of `pairs`: scikit-learn's multinomial logistic regression, types alike.
+
+    Three types or more, each of LEAST_ANSWERS answers at least.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    dice = random.Random(0)
+    by_type: dict[str, list[QAPair]] = defaultdict(list)
+    for pair in pairs:
+        by_type[pair.question_type].append(pair)
+    texts: list[str] = []
+    labels: list[str] = []
+    for name, own in sorted(by_type.items()):
+        if name and len(own) >= LEAST_ANSWERS:
+            drawn = list(_drawn(dice.sample(own, min(ANSWERS, len(own))), dice))
+            dice.shuffle(drawn)
+            texts += drawn[:OF_TYPE]
+            labels += [name] * len(drawn[:OF_TYPE])
+    model = LogisticRegression(C=1.0, max_iter=300, class_weight="balanced").fit(embedder.encode(texts), labels)
+    return Kinds(tuple(map(str, model.classes_)), model.coef_, model.intercept_)
+
+
+def _drawn(pairs: Iterable[QAPair], dice: random.Random) -> Iterator[str]:
+    """Some sentences of each answer, each once, every other one behind the sentence before it."""
+    seen: set[str] = set()
+    for pair in pairs:
+        lines = [pair.answer[start:end] for start, end in sentences_of(pair.answer)]
+        lines = [line for line in lines if len(line.split()) > 4]
+        for at in dice.sample(range(len(lines)), min(OF_ANSWER, len(lines))):
+            if lines[at] not in seen:
+                seen.add(lines[at])
+                yield " ".join(lines[max(at - 1, 0) : at + 1]) if dice.random() < 0.5 else lines[at]
+
+
+def examples(experts: Sequence[Expert], embedder: EmbedderLike, types: Kinds, max_tokens: int) -> list[Candidates]:
+    """The sentences of each question's answers with what is known of them."""
+    found = []
+    for one in experts:
+        _, pieces = as_sources(one, embedder, max_tokens)
+        found.append(candidates([one.question], pieces, embedder.encode, types))
+    return found
+
+
+def taken(one: Expert, found: Candidates) -> np.ndarray:
+    """How surely each block was taken for the excerpt, (n,) in 0..1, by the share of its word pairs there."""
+    excerpt = set(_pairs(one.extractive))
+    shares = []
+    for block in found.blocks:
+        own = _pairs(" ".join(line.text for line in block))
+        shares.append(sum(pair in excerpt for pair in own) / max(len(own), 1))
+    low, high = TAKEN
+    return np.clip((np.array(shares) - low) / (high - low), 0, 1)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    said = words(text.lower())
+    return list(pairwise(said))
+
+
+def fit(experts: Sequence[Expert], found: Sequence[Candidates]) -> Linear:
+    """What a sentence is worth. Raises ValueError where every sentence was taken, or none."""
+    labels = np.concatenate([taken(one, its) for one, its in zip(experts, found, strict=True)])
+    values = np.vstack([one.values for one in found])
+    # A sentence taken by half counts half as taken and half as left.
+    weight = np.concatenate([labels, 1 - labels])
+    known = np.repeat([True, False], len(labels))[weight > 0]
+    return logistic(NAMES, np.vstack([values, values])[weight > 0], known, weight[weight > 0], STRENGTH)
+
+
+def excerpt(found: Candidates, order: Linear, per_root: float, max_words: float | None = None) -> str:
+    """What is quoted of the candidates, as text; `max_words` in place of the model's own number of words."""
+    room = found.room(per_root) if max_words is None else max_words
+    return " ".join(line.text for line in found.best(order.probability(found.values), room))
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Models that did not see the questions they are for: `orders` and `per_root`, one a question.
+
+    `overall` is the `per_root` that is best for all questions, each by its own model.
+    """
+
+    orders: list[Linear]
+    per_root: list[float]
+    overall: float
+
+
+def cross_validate(experts: Sequence[Expert], found: Sequence[Candidates]) -> Unseen:
+    """Each question's models, fitted without it and the others of its fold: first the order, then how much is quoted,
+    by the ROUGE-2 that every `PER_ROOT` reaches for the questions outside the fold, each by its own order."""
+    from rouge_score.rouge_scorer import RougeScorer
+    from sklearn.model_selection import KFold
+
+    scorer = RougeScorer(["rouge2"], use_stemmer=True)
+    fold_of = np.zeros(len(experts), dtype=np.int64)
+    orders: dict[int, Linear] = {}
+    folds = KFold(min(FOLDS, len(experts)), shuffle=True, random_state=0)
+    for number, (known, held_out) in enumerate(folds.split(np.arange(len(experts)))):
+        fold_of[held_out] = number
+        orders[number] = fit([experts[at] for at in known], [found[at] for at in known])
+    own = [orders[int(fold)] for fold in fold_of]
+    reached = np.array(
+        [
+            [scorer.score(one.extractive, excerpt(its, order, factor))["rouge2"].fmeasure for factor in PER_ROOT]
+            for one, its, order in zip(experts, found, own, strict=True)
+        ]
+    )
+    per_root = [PER_ROOT[int(reached[fold_of != fold].mean(axis=0).argmax())] for fold in fold_of]
+    return Unseen(own, per_root, PER_ROOT[int(reached.mean(axis=0).argmax())])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="MEDIQA-2021's folder")
+    parser.add_argument("--index", type=Path, help="the index of the whole of MedQuAD (default: data/index)")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="the model's file (default: the one that ships)")
+    entry.add_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Fit, print and write: three minutes on one core."""
+    from index import splits
+    from index.embedder import Embedder
+    from index.store import Index
+
+    profile = entry.load_for(args)
+    experts = read(args.data)
+    embedder = Embedder(profile.embedder)
+    index = Index.open(args.index or entry.index_folder())
+    pairs = list(index.pairs)
+    split = splits.make(pairs, index.manifest.corpus_digest)
+    types = kinds([pairs[row] for row in split.rows(pairs, "train")], embedder)
+    found = examples(experts, embedder, types, profile.passages.max_tokens)
+    order, unseen = fit(experts, found), cross_validate(experts, found)
+    chosen = [excerpt(*one) for one in zip(found, unseen.orders, unseen.per_root, strict=True)]
+    reached = float(np.mean(rouge(chosen, [one.extractive for one in experts])["rouge2"]))
+    facts: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "corpus": index.manifest.corpus_digest,
+        "embedder": embedder.fingerprint,
+        "questions": len(experts),
+        "sentences": len(np.vstack([one.values for one in found])),
+        "cross-validated ROUGE-2": round(reached, 3),
+    }
+    Digest(types, order, unseen.overall, facts).save(args.out)
+    for name, value in (
+        facts | dict(zip(order.names, order.weights, strict=True)) | {"per_root": unseen.overall}
+    ).items():
+        print(f"{name:26} {value}")
+    return 0

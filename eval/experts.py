@@ -1,0 +1,117 @@
+"""What is quoted, against experts' summaries of the same answers: `medcite eval experts --data FOLDER [--json FILE]`.
+
+MEDIQA-2021: 50 questions of consumers, the 2 to 9 answers that were found for each, and an extractive and an
+abstractive summary of them by medical experts. The answers are cut as the index cuts them and handed to the functions
+that quote; all are taken to be on the question, so what is measured is the choice of sentences, not retrieval. What is
+fitted on these questions (`eval/calibration/digest.py`) is cross-validated by question. 95% intervals by question.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from configs import entry
+from configs.files import said, write_json
+from eval.calibration.digest import cross_validate, excerpt
+from eval.datasets.experts import Expert, as_sources, leads, read
+from eval.metrics.bootstrap import ClusterBootstrap
+from eval.metrics.text import BertScore, plain, rouge
+from index.embedder import EmbedderLike
+from rag.attribution.digest import Digest, candidates
+from rag.attribution.selection import MAX_WORDS, choose
+
+SHORT = "default form"
+LONG = "long form, cross-validated"
+CUT = f"long form's order, {MAX_WORDS} words, cross-validated"
+FIRST_THREE = "first three sentences of each answer"
+MEASURES = ("rouge1", "rouge2", "rougeL")
+
+
+def quoted(experts: Sequence[Expert], embedder: EmbedderLike, max_tokens: int) -> dict[str, list[str]]:
+    """What each system quotes for each question, by the system's name."""
+    model = Digest.load()
+    short, found = [], []
+    for one in experts:
+        sources, pieces = as_sources(one, embedder, max_tokens)
+        short.append(" ".join(line.text for line in choose([one.question], sources, pieces, embedder.encode)))
+        found.append(candidates([one.question], pieces, embedder.encode, model.kinds))
+    unseen = cross_validate(experts, found)
+    models = list(zip(found, unseen.orders, unseen.per_root, strict=True))
+    return {
+        SHORT: short,
+        LONG: [excerpt(*one) for one in models],
+        CUT: [excerpt(*one, max_words=MAX_WORDS) for one in models],
+        FIRST_THREE: [leads(one.answers, 3) for one in experts],
+        "first five sentences of each answer": [leads(one.answers, 5) for one in experts],
+        "first eight sentences of each answer": [leads(one.answers, 8) for one in experts],
+        "first answer": [one.answers[0] for one in experts],
+        "all answers": [" ".join(one.answers) for one in experts],
+    }
+
+
+def figures(
+    experts: Sequence[Expert], texts: dict[str, list[str]], bert: BertScore | None = None
+) -> dict[str, dict[str, Any]]:
+    """By system: the mean words, and every measure to both summaries with its interval; and what the long form's
+    ROUGE-2 is more than that of the first three sentences, paired by question."""
+    bootstrap = ClusterBootstrap(range(len(experts)))
+    wanted = {
+        "extractive": [one.extractive for one in experts],
+        "abstractive": [one.abstractive for one in experts],
+    }
+    every: dict[str, dict[str, Any]] = {}
+    second: dict[str, list[float]] = {}
+    for name, own in texts.items():
+        row: dict[str, Any] = {"words": round(float(np.mean([len(plain(text).split()) for text in own])), 1)}
+        for summary, references in wanted.items():
+            scores = rouge(own, references)
+            row[summary] = {measure: bootstrap.mean(scores[measure]).as_dict() for measure in MEASURES}
+            if bert:
+                row[summary]["bertscore"] = bootstrap.mean(bert.f1(own, references)).as_dict()
+            if summary == "extractive":
+                second[name] = scores["rouge2"]
+        every[name] = row
+    for name in texts:
+        if name not in (LONG, SHORT):
+            difference = bootstrap.difference(second[LONG], second[name])
+            every[name]["long form's ROUGE-2 less this"] = difference.as_difference()
+    return every
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="MEDIQA-2021's folder")
+    parser.add_argument("--bertscore", action="store_true", help="BERTScore by the profile's encoder too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures and what was quoted there")
+    entry.add_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Quote, measure, print, and write where asked."""
+    from index.embedder import Embedder
+
+    profile = entry.load_for(args)
+    experts = read(args.data)
+    texts = quoted(experts, Embedder(profile.embedder), profile.passages.max_tokens)
+    found = figures(experts, texts, BertScore(profile.bertscore_encoder) if args.bertscore else None)
+    print(f"{len(experts)} questions; ROUGE F-measures, 95% intervals by question\n")
+    print(f"{'':52} {'words':>6} {'to':>12}" + "".join(f"{name:>22}" for name in found[SHORT]["extractive"]))
+    for name, row in found.items():
+        for summary in ("extractive", "abstractive"):
+            head = f"{name:52} {row['words']:6.0f}" if summary == "extractive" else " " * 59
+            shown = "".join(f"  {m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]" for m in row[summary].values())
+            print(f"{head} {summary:>12}{shown}")
+    difference = found[FIRST_THREE]["long form's ROUGE-2 less this"]
+    print(
+        f"\nlong form less first three sentences, ROUGE-2 to the extractive summary, paired by question: "
+        f"{difference['value']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
+    )
+    if args.json:
+        with said(args.json):
+            write_json(args.json, {"n": len(experts), "figures": found, "texts": texts})
+    return 0

@@ -41,6 +41,8 @@ WITHDRAWN = ("ADAM", "MPlusDrugs", "MPlusHerbsSuppls")
 Grades = dict[str, tuple[int, int]]
 """Judgements over one question: answer id to (highest, lowest) grade."""
 _TITLE = re.compile(r"(.{1,150}?)\s?:\s+(?=\S)")
+_SECTION = re.compile(r"(.*\S)\s+\([^()]+\)")
+"""A page's title with a section's: `Gout (Treatment)`."""
 
 
 class Absent(UserError):
@@ -65,7 +67,11 @@ class LiveQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An answer to be ranked; `rank` is another system's, 0 where none ranked it."""
+    """An answer to be ranked; `rank` is another system's, 0 where none ranked it.
+
+    `focus`, `synonyms` and `kind`, a question type, are those of MedQuAD's document; elsewhere the focus is the page's
+    own title, without that of a section: `Gout` of `Gout (Treatment)`.
+    """
 
     id: str
     title: str
@@ -73,6 +79,9 @@ class Given:
     grade: int
     rank: int = 0
     url: str = ""
+    focus: str = ""
+    synonyms: tuple[str, ...] = ()
+    kind: str = ""
 
     @property
     def text(self) -> str:
@@ -130,7 +139,9 @@ def read_mediqa(path: Path) -> list[Question]:
             if not 1 <= grade <= 4:
                 raise UserError(f"{path}: {name}: ReferenceScore {grade} is not a grade from 1 to 4")
             title, body = titled(text_of(one.find("AnswerText")))
-            answers.append(Given(name, title, body, grade, rank, url=text_of(one.find("AnswerURL"))))
+            section = _SECTION.fullmatch(title)
+            page = section.group(1) if section else title
+            answers.append(Given(name, title, body, grade, rank, text_of(one.find("AnswerURL")), page))
         if answers:
             found.append(Question(text_of(item.find("QuestionText")), tuple(answers)))
     if not found:
@@ -176,15 +187,41 @@ def answerable(judgements: Mapping[int, Grades], at: int) -> list[int]:
 def judged_answers(medquad: Path) -> dict[str, Given]:
     """The judged answers by id, ungraded, withdrawn ones too: to score a ranking, not to serve.
 
-    The judgements write the names behind the question: `What is (are) Gout ? (Also called: Podagra)`.
+    The judgements write the names behind the question: `What is (are) Gout ? (Also called: Podagra)`. An answer's page
+    is what MedQuAD's document says of it, which stays where the answer was withdrawn.
     """
     csv.field_size_limit(sys.maxsize)
+    documents = _documents(medquad)
     found = {}
     for row in csv.DictReader(io.StringIO(_judgement_file(medquad, ".csv").decode("utf-8", "replace"), newline="")):
         head, _, answer = row["Answer"].partition("Answer: ")
         question, _, _ = head.partition("URL:")[0].replace("Question:", "", 1).partition("(Also called:")
-        found[row["AnswerID"]] = Given(row["AnswerID"], " ".join(question.split()), answer.strip(), 0)
+        given = Given(row["AnswerID"], " ".join(question.split()), answer.strip(), 0)
+        document = documents.get(given.id.rpartition("_Sec")[0])
+        found[given.id] = given if document is None else _of_document(given, medquad, document)
     return found
+
+
+def _documents(medquad: Path) -> dict[str, bytes]:
+    """MedQuAD's documents by collection and file, as the judgements name them: `GARD_0000002`."""
+    return {
+        f"{code}_{PurePosixPath(name).stem}": data
+        for code, folder in FOLDERS.items()
+        for name, data in _files(medquad, f"{folder}/*.xml")
+    }
+
+
+def _of_document(given: Given, medquad: Path, data: bytes) -> Given:
+    """An answer with its page's focus, synonyms and URL, and the question type that the document gives its question."""
+    root = read_xml(medquad / given.id, data)
+    kinds = {text_of(one): one.get("qtype", "") for one in root.iter("Question")}
+    return replace(
+        given,
+        url=root.get("url", ""),
+        focus=text_of(root.find("Focus")),
+        synonyms=tuple(filter(None, map(text_of, root.iter("Synonym")))),
+        kind=kinds.get(given.title, ""),
+    )
 
 
 def judged_questions(

@@ -9,9 +9,9 @@ liveqa   the LiveQA-Med judgements over MedQuAD, condensed to the judged answers
          answers that MedQuAD withdrew are read from the judgements: to score a ranking, never to serve an answer.
 medquad  MedQuAD's questions of the test topics over the whole index, as written and reworded (`own_questions.py`).
 
-"dense" is the score of the retriever without BM25 and names, unchanged: the nearest to what the chat uses, and so what
-the other systems are compared with. Intervals over judged answers are by question, those of MedQuAD's own questions by
-topic.
+"deployed" is what the chat does: spelling, names, first rankings, the re-ranker and the reading of sentences, over one
+index of the set's answers (`deployed.py`). The other systems are compared with it; "dense" is what its first rankings
+say without BM25 and names. Intervals over judged answers are by question, those of MedQuAD's own questions by topic.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SETS = ("mediqa", "liveqa", "medquad")
 COUNT = 400
-BASE = "dense"
+BASE = "deployed"
 """The system that every other one is compared with."""
 COMPARED = ("map", "p@1", "ndcg@10")
 """Measures by which they are compared, question by question."""
@@ -47,8 +47,8 @@ NAMES = {
     judged.MEDIQA["validation"]: "Validation (MEDIQA task 3)",
 }
 DEPLOYED = (
-    "no row is the retriever as deployed, which ranks a whole index: the nearest is dense, its score without BM25 and "
-    "the topics' names"
+    "the row deployed is the retriever as the chat uses it, over one index of the set's answers, each question's own "
+    "answers ranked"
 )
 
 

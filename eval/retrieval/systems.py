@@ -15,6 +15,7 @@ import numpy as np
 
 from configs.schema import Profile
 from eval.datasets.judged import Given, Question
+from eval.retrieval.deployed import deployed
 from index.cache import encode
 from index.corpus import QAPair
 from index.embedder import EmbedderLike
@@ -66,6 +67,7 @@ class Answers:
             "BM25, one question's answers": self.bm25_within(),
             "MiniLM on question + answer" if self.whole else "MiniLM, best window": self.plain(),
             "dense": self.dense(),
+            "deployed": deployed(self.name, self.questions, self.profile, self.embedder, self.cache),
         }
 
     def ranks(self) -> list[np.ndarray]:

@@ -142,3 +142,34 @@ def test_what_is_known_of_the_judgements(medquad: Path) -> None:
     assert (len(judged.answerable(found, 0)), len(judged.answerable(found, 1))) == (39, 34)
     assert {answer for item in found.values() for answer in item} <= set(judged.judged_answers(medquad))
     assert len(judged.withdrawn_questions(medquad, "MPlusDrugs")) > 1000
+
+
+def test_a_judged_answer_has_its_documents_page(tmp_path: Path) -> None:
+    texts = (
+        "AnswerID,Answer\n"
+        'ADAM_0000001_Sec2.txt,"Question: How is gout treated ? (Also called: Podagra)\nURL: x\nAnswer: Rest."\n'
+        'GARD_0000009_Sec1.txt,"Question: What is mumps ?\nURL: y\nAnswer: A virus."\n'
+    )
+    path = archive(tmp_path / "m.zip", "1 4-Excellent ADAM_0000001_Sec2.txt", texts)
+    with zipfile.ZipFile(path, "a") as file:
+        document = (
+            "<Document url='https://example.org/gout'><Focus>Gout</Focus><Synonym>Podagra</Synonym>"
+            "<Question qtype='information'>What is gout ?</Question>"
+            "<Question qtype='treatment'>How is gout  treated ?</Question></Document>"
+        )
+        file.writestr("M/10_MPlus_ADAM_QA/0000001.xml", document)
+    found = judged.judged_answers(path)
+    page = found["ADAM_0000001_Sec2.txt"]
+    assert (page.title, page.focus, page.synonyms) == ("How is gout treated ?", "Gout", ("Podagra",))
+    assert (page.kind, page.url) == ("treatment", "https://example.org/gout")
+    assert (found["GARD_0000009_Sec1.txt"].focus, found["GARD_0000009_Sec1.txt"].url) == ("", "")
+
+
+def test_the_focus_of_a_given_answer_is_its_pages_title(tmp_path: Path) -> None:
+    answer = "<Answer AID='{}' SystemRank='1' ReferenceScore='4'><AnswerText>{}</AnswerText></Answer>"
+    texts = ("Gout (podagra) (Treatment): Rest.", "Gout: Rest.", "It is a disease.")
+    given = "".join(answer.format(number, text) for number, text in enumerate(texts))
+    (tmp_path / "m.xml").write_text(f"<M><Question QID='1'><QuestionText>gout</QuestionText>{given}</Question></M>")
+    [question] = judged.read_mediqa(tmp_path / "m.xml")
+    assert [one.focus for one in question.answers] == ["Gout (podagra)", "Gout", ""]
+    assert [one.title for one in question.answers] == ["Gout (podagra) (Treatment)", "Gout", ""]

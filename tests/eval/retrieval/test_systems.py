@@ -49,7 +49,7 @@ def test_published_conventions(medquad: Path) -> None:
         questions = judged.read_mediqa(folder / judged.MEDIQA[part])
         answers = Answers(part, questions, PROFILE, fakes.FakeEmbedder())
         systems_found = judged_sets.table(
-            questions, {"CHiQA": answers.ranks(), "BM25": answers.bm25_within(), "dense": answers.bm25()}
+            questions, {"CHiQA": answers.ranks(), "BM25": answers.bm25_within(), "deployed": answers.bm25()}
         )["systems"]
         for name, values in systems.items():
             found = [systems_found[name][key]["value"] for key in ("map", "mrr", "p@1", "ndcg@10")]

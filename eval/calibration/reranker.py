@@ -43,8 +43,8 @@ TRAIN, HELD_OUT = 4000, 1200
 HIDDEN_UNITS = 24
 WITHDRAWN = 250
 """Questions on medicines whose texts MedQuAD withdrew."""
-ANSWERED_UNCOVERED = 0.03
-"""Share of the uncovered validation questions that may be answered: far below the .08 aimed at, for those not seen."""
+ANSWERED_UNCOVERED = 0.04
+"""Share of the uncovered validation questions that may be answered: half of the .08 aimed at, for those not seen."""
 FOLDS, REPEATS = 5, 3
 SIGNS = dict.fromkeys(("page", "aspect", "line", "line_said", "line_words", "line_near", "topic_held", "titled"), 1)
 SIGNS |= dict.fromkeys(("topic_missing", "missing"), -1) | {"aspect_fit": 1}

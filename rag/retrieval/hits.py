@@ -21,6 +21,7 @@ class Hit:
     passage_cosine: float
     lexical: float
     page: float = 1.0
+    worth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ _NOISE = re.compile(
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A text to read: the type of its answer, whether it opens that, the chance that its page is the right one, the
-    likeness of its own question to the one that is asked (0: unknown), and the search terms of its page's names."""
+    likeness of its own question to the one that is asked (0: unknown), the search terms of its page's names, and what
+    its answer counts beside its sentences."""
 
     text: str
     kind: str
@@ -64,6 +65,7 @@ class Piece:
     page: float = 1.0
     question: float = 0.0
     names: frozenset[str] = frozenset()
+    worth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def read(
     for number, piece in enumerate(pieces):
         fit = of.fit(aspects, piece.kind)
         before, idle = 0, False
-        own = SAME_BONUS * piece.page * (piece.question >= SAME)
+        own = piece.worth + SAME_BONUS * piece.page * (piece.question >= SAME)
         near = _share(weights, piece.names, piece.text)
         for place, (start, end) in enumerate(sentences_of(piece.text)):
             text = piece.text[start:end]

@@ -189,7 +189,6 @@ def decided(cases: Sequence[Case]) -> tuple[Trees, dict[str, Any]]:
 
 def _trees(values: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Trees:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
 
     fitted = HistGradientBoostingClassifier(
         max_iter=80,
@@ -200,8 +199,7 @@ def _trees(values: np.ndarray, right: np.ndarray, weight: np.ndarray) -> Trees:
         monotonic_cst=[SIGNS.get(name, 0) for name in DECIDING],
         random_state=0,
     )
-    with threadpool_limits(1):  # small fits: beside another program two threads are many times slower
-        fitted.fit(values, right, sample_weight=weight)
+    fitted.fit(values, right, sample_weight=weight)
     return exported(fitted, DECIDING)
 
 

@@ -1,4 +1,4 @@
-"""Verdicts of readers on answers to people's questions: does it answer? By `questions/READING.md`, in two passes.
+"""Verdicts of readers on answers to people's questions: does it answer? By `questions/README.md`, in two passes.
 
 for one in readings(): one.id, one.answer, one.first, one.second
 """

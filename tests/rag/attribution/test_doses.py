@@ -28,6 +28,7 @@ from rag.pipeline import Pipeline
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Said, names_it
+from rag.retrieval.reading import Piece
 from tests import fakes
 
 if TYPE_CHECKING:
@@ -180,6 +181,14 @@ class Worst:
             for n, pair in enumerate(drawn)
         ]
         return Retrieval(tuple(hits), 1.0, ())
+
+    def piece(self, hit: Hit) -> Piece:
+        """The passage with its doses in it, as the real retriever gives it."""
+        return Piece(hit.passage.text, hit.pair.question_type, True, 1.0)
+
+    def word_weights(self, question: str) -> dict[str, float]:
+        """No word counts."""
+        return {}
 
     def encode(self, texts: list[str]) -> np.ndarray:
         """Vectors of nothing in particular: any sentence may be quoted."""

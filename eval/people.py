@@ -103,6 +103,11 @@ def first_pair(answer: Answer) -> str:
     return next((pairs[one.citations[0]] for one in answer.sentences if one.citations), "")
 
 
+def title(answer: Answer) -> str:
+    """The title of the page that an answer's first sentence cites; empty where nothing was answered."""
+    return {one.pair_id: one.title for one in answer.sources}.get(first_pair(answer), "")
+
+
 def figures(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """Shares with n and 95% intervals (Wilson), by name."""
     covered = [row for row in rows if row.asked.covered]
@@ -168,8 +173,11 @@ def kappa(both: Sequence[tuple[str, str]]) -> float:
     return 1.0 if chance == 1 else (agreed - chance) / (1 - chance)
 
 
-def agreement(pipeline: Pipeline, folder: Path) -> dict[str, dict[str, float]]:
-    """Whether a message and an expert's question for it lead to one page. Raises UserError for a missing file."""
+def agreement(pipeline: Pipeline, folder: Path, below: float) -> dict[str, dict[str, float]]:
+    """Whether a message and an expert's question for it lead to one page, where the chat declines `below` a confidence.
+
+    Raises UserError for a missing file.
+    """
     path = folder / MESSAGES
     try:
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
@@ -178,7 +186,7 @@ def agreement(pipeline: Pipeline, folder: Path) -> dict[str, dict[str, float]]:
     both, same = [], []
     for row in rows:
         answers = [pipeline.invoke(row[name], mode="extractive") for name in ("message", "summary")]
-        titles = [{one.pair_id: one.title for one in answer.sources}.get(first_pair(answer), "") for answer in answers]
+        titles = [title(answer) if answer.confidence >= below else "" for answer in answers]
         both.append(all(titles))
         if all(titles):
             same.append(titles[0].lower() == titles[1].lower())
@@ -203,8 +211,8 @@ def main(args: argparse.Namespace) -> int:
 
     profile = entry.load_for(args)
     below = profile.retriever.abstain_below
-    folder, models = args.index or entry.index_folder(), entry.data_folder() / "models"
-    pipeline = Pipeline.open(abstention_disabled(profile), folder, models)
+    folder = args.index or entry.index_folder()
+    pipeline = Pipeline.open(abstention_disabled(profile), folder, entry.data_folder() / "models")
     known = {page_of(pair.id) for pair in pipeline.index.pairs}
     asked = people(args.part)
     if not any(page in known for one in asked for page in one.pages):
@@ -216,7 +224,7 @@ def main(args: argparse.Namespace) -> int:
     if args.mode == "extractive":
         result["read"] = read_by_people(rows, readings())
     if args.experts:
-        result["figures"] |= agreement(Pipeline.open(profile, folder, models), args.experts)
+        result["figures"] |= agreement(pipeline, args.experts, below)
     result["time"] = milliseconds([row.seconds for row in rows])
     _print(result)
     if args.json:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from index.splits import Split, Splits
     from rag.retrieval.hybrid import HybridRetriever
 
-TRAIN, HELD_OUT = 4000, 1200
+TRAIN, HELD_OUT = 4000, 1000
 HIDDEN_UNITS = 24
 WITHDRAWN = 250
 """Questions on medicines whose texts MedQuAD withdrew."""
@@ -90,8 +90,7 @@ class Labeler:
             _keep(asked, [bool((self.topics[pairs] != without).any()) for _, pairs in asked.names])
         scored = score(asked, retriever.state, retriever.settings)
         if without >= 0:
-            left = self.topics[scored.pairs] != without
-            scored = replace(scored, **{field.name: getattr(scored, field.name)[left] for field in fields(scored)})
+            scored = scored.only(self.topics[scored.pairs] != without)
         return asked, scored, candidates(asked, scored, retriever.state, hide)
 
     def example(self, one: Made) -> Example:

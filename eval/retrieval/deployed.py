@@ -9,7 +9,7 @@ answer is worth its best passage.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +25,7 @@ from index.progress import shown
 from index.readers import ReadReport
 from index.sources import Corpus
 from rag.retrieval.hybrid import HybridRetriever
-from rag.retrieval.ranking import Scored, score
+from rag.retrieval.ranking import score
 from rag.retrieval.reranker import Reranker, candidates, spread
 
 
@@ -58,16 +58,11 @@ def deployed(
 def ranked(retriever: HybridRetriever, model: Reranker, question: str, pairs: Sequence[int]) -> dict[int, float]:
     """What each of these pairs (rows of the index) is worth by its best passage, of those that have one."""
     asked = retriever.asked(retriever.searched(question).text)
-    scored = among(score(asked, retriever.state, retriever.settings), pairs)
+    scored = score(asked, retriever.state, retriever.settings)
+    scored = scored.only(np.isin(scored.pairs, pairs))
     weighed = retriever.weigh(model, asked, scored, candidates(asked, scored, retriever.state))
     worth = spread(scored, weighed.ranks)
     return {int(pair): float(worth[scored.pairs == pair].max()) for pair in np.unique(scored.pairs)}
-
-
-def among(scored: Scored, pairs: Sequence[int]) -> Scored:
-    """The passages of these pairs alone."""
-    kept = np.isin(scored.pairs, pairs)
-    return replace(scored, **{field.name: getattr(scored, field.name)[kept] for field in fields(scored)})
 
 
 def _text(answer: Given) -> Given:

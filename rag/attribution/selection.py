@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from index.sentences import LIST_MARK
 from rag.answer import Sentence, Source
-from rag.retrieval.reading import WORDS_SAID, Encode, Line, Piece, read
+from rag.retrieval.reading import NO_WEIGHTS, WORDS_SAID, Encode, Line, Piece, read
 
 MAX_WORDS = 110
 """Words quoted in all; an answer of a specific aspect is rarely longer than half of this."""
@@ -26,7 +26,6 @@ REPEAT = 0.6
 """Share of a sentence's words past which it says what was said."""
 RANK = 0.03
 """What each place further down costs a source."""
-_NONE: Mapping[str, float] = {}
 EMBEDDED = 48
 """Sentences that are embedded: of the five sources shown, nearly all. RUN, OTHER and REPEAT were set by reading answers
 to some 40 validation questions."""
@@ -38,7 +37,7 @@ def choose(
     pieces: Sequence[Piece],
     encode: Encode,
     max_words: int = MAX_WORDS,
-    weights: Mapping[str, float] = _NONE,
+    weights: Mapping[str, float] = NO_WEIGHTS,
 ) -> list[Sentence]:
     """At most `max_words` words of the sources, verbatim and cited; one sentence is always given, however long.
 

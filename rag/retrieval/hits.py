@@ -11,7 +11,8 @@ from index.passages import Passage
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One retrieved passage. Cosines lie in -1..1, `lexical` is a raw BM25 score, `score` the fused rank score;
-    `page` is the chance, in 0..1, that the page is on what was asked."""
+    `page` is the chance, in 0..1, that the page is on what was asked, `worth`, at most 0, what its answer counts beside
+    its sentences."""
 
     row: int
     passage: Passage

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -40,6 +40,10 @@ class Scored:
     question: np.ndarray
     passage: np.ndarray
     lexical: np.ndarray
+
+    def only(self, kept: np.ndarray) -> Scored:
+        """The candidates that `kept`, (n,) bool, says; for calibration and measurements, which leave pages out."""
+        return replace(self, **{field.name: getattr(self, field.name)[kept] for field in fields(self)})
 
 
 class Asked:

@@ -43,7 +43,7 @@ SHARED = 0.6
 """Weight of the question's words in a sentence, before anything is embedded."""
 HEADING_WORDS = 4
 """A line of at most so many words that ends without a stop is a heading."""
-_NONE: Mapping[str, float] = {}
+NO_WEIGHTS: Mapping[str, float] = {}
 _ENDED = re.compile(r"[.!:;][)\]\"'”’]*$")
 _NOISE = re.compile(
     r"^(?:these resources|if the information is available, the table|the human phenotype ontology provides"
@@ -94,7 +94,7 @@ def read(
     pieces: Sequence[Piece],
     encode: Encode,
     embedded: int = EMBEDDED,
-    weights: Mapping[str, float] = _NONE,
+    weights: Mapping[str, float] = NO_WEIGHTS,
 ) -> list[Line]:
     """All sentences of the pieces in their order; only the `embedded` best at first sight have a cosine.
 

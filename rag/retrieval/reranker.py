@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from configs import files
 from configs.errors import UserError
 from index.words import terms
 from rag.retrieval import aspects as of
@@ -241,7 +242,7 @@ class Reranker:
         return True
 
     def save(self, path: Path) -> None:
-        """Write the model as JSON."""
+        """Write the model as JSON, a part in a line. Raises UserError where it cannot be written."""
         data = {
             "schema": SCHEMA,
             "features": FEATURES,
@@ -250,7 +251,9 @@ class Reranker:
             "decision": self.decision.to_json(),
             "provenance": self.provenance,
         }
-        path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+        rows = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in data.items())
+        with files.said(path):
+            files.write(path, "{\n" + ",\n".join(rows) + "\n}\n")
 
     @classmethod
     def load(cls, path: Path = SHIPPED) -> Reranker:

@@ -92,7 +92,7 @@ def candidates(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, ki
     for at, block in enumerate(every):
         text = _text(block)
         said = " ".join(words(text.lower()))
-        if said in seen or _FOOTER.match(text) or all(line.value == -np.inf for line in block):
+        if said in seen or _FOOTER.match(text) or all(line.points or line.value == -np.inf for line in block):
             continue
         seen.add(said)
         before = [_text(one) for one in every[max(at - 1, 0) : at] if one[0].piece == block[0].piece]

@@ -56,3 +56,15 @@ def test_headings_and_questions_say_nothing() -> None:
     assert says_nothing("These resources address the diagnosis or management of gout:", item=False)
     assert not says_nothing("Rest.", item=False)
     assert read(["gout"], [], EMBEDDER.encode) == []
+
+
+def test_a_list_of_links_is_worth_less_than_any_sentence_but_can_be_read() -> None:
+    """Of some answers it is all there is; then the answer still comes first to its own question."""
+    links = "These resources address gout:\n- Gout treatment, a page\n- Gout registry"
+    first, *items = read(["gout treatment"], [Piece(links, "treatment", True)], EMBEDDER.encode)
+    assert first.value == -math.inf
+    assert all(line.points for line in (first, *items))
+    listed = read(["gout treatment"], [Piece(links.replace("These", "Three"), "treatment", True)], EMBEDDER.encode)
+    for link, item in zip(items, listed[1:], strict=True):
+        assert -math.inf < link.value < item.value - 0.9
+        assert not item.points

@@ -60,6 +60,7 @@ class Found(BaseModel):
     score: float
     demonstration: bool
     doses_left_out: int = Field(0, description="sentences with doses that `text` does not show")
+    repairs: tuple[str, ...] = Field((), description="what differs in `text` from the page as it was published")
 
 
 class SearchResult(BaseModel):

@@ -254,10 +254,19 @@ def source_item(source: Source, key: str, *, opened: bool = False) -> str:
         "" if repeats(source.title, source.question) else f'<p class="mc-page-question">{escape(source.question)}</p>',
         f'<blockquote class="mc-passage">{highlighted(source.text, source.highlights)}</blockquote>',
         f'<p class="mc-left-out">{escape(left_out(source))}</p>' if source.doses_left_out else "",
+        repaired(source),
         "</details>",
         "".join(links(source)),
     ]
     return "".join([*parts, "</li>"])
+
+
+def repaired(source: Source) -> str:
+    """What of a passage differs from the page as it was published, folded away."""
+    if not source.repairs:
+        return ""
+    rows = "".join(f"<li>{escape(one.replace(' > ', ' → '))}</li>" for one in source.repairs)
+    return f'<details class="mc-repairs"><summary>Put right in this text</summary><ul>{rows}</ul></details>'
 
 
 def left_out(source: Source) -> str:

@@ -20,6 +20,7 @@ class Cleaning(Section):
 
     min_answer_words: int = Field(1, ge=1)
     max_answer_words: int | None = Field(None, ge=1, description="longer answers are dropped; none: keep all")
+    repair: bool = Field(True, description="lists once, lost letters and dashes put back (`index/repairs.py`)")
 
 
 class Passages(Section):

@@ -33,7 +33,7 @@ Report = Callable[[str, int, int], None]
 LIBRARIES = ("faiss-cpu", "bm25s", "sentence-transformers", "torch", "numpy", "pyarrow")
 PAIRS_AT_ONCE = 256
 """Between two words on the progress of cutting."""
-FORMAT = 2
+FORMAT = 3
 """Part of every config hash. Raise it when cutting, embedding or writing gives another index for the same input."""
 
 

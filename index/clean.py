@@ -1,6 +1,6 @@
 """Cleaning: MedQuAD's layout white space becomes paragraphs and lists, and exact duplicates become one pair.
 
-The source's words are kept as they are: letters and apostrophes that MedQuAD lost are not guessed back.
+What a source's making damaged is then put right (`index/repairs.py`); the text as it was published is kept beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from index import repairs
 from index.corpus import QAPair
 
 if TYPE_CHECKING:
@@ -172,17 +173,28 @@ def _phones(text: str) -> list[tuple[int, int]]:
 def clean_pairs(pairs: Iterable[QAPair], settings: Cleaning, report: ReadReport) -> list[QAPair]:
     """Clean, drop the empty and the too short or long, and merge exact duplicates, keeping every URL.
 
-    Two pairs are duplicates when their cleaned question and answer are the same; the first one's provenance
-    stays. Ids are made unique ("~2", "~3", ... in reading order).
+    Two pairs are duplicates when their cleaned question and answer, before any repair, are the same; the first one's
+    provenance stays. Ids are made unique ("~2", "~3", ... in reading order).
     """
     kept: list[QAPair] = []
     row_of: dict[tuple[str, str], int] = {}
     for pair in pairs:
-        question, answer = clean_question(pair.question), clean_answer(pair.answer)
+        raw = pair.answer
+        question, answer = clean_question(pair.question), clean_answer(raw)
         if not (_has_words(question) and _has_words(answer)):
             report.drop_empty(pair.id, f"no words in its {'answer' if _has_words(question) else 'question'}")
             continue
-        words = len(answer.split())
+        published = (question, answer)
+        pair = replace(
+            pair,
+            question=question,
+            answer=answer,
+            focus=clean_question(pair.focus),
+            synonyms=tuple(dict.fromkeys(filter(None, map(clean_question, pair.synonyms)))),
+        )
+        if settings.repair:
+            pair = _repaired(pair, plain(raw))
+        words = len(pair.answer.split())
         if words < settings.min_answer_words:
             report.too_short += 1
             continue
@@ -190,25 +202,34 @@ def clean_pairs(pairs: Iterable[QAPair], settings: Cleaning, report: ReadReport)
             report.too_long += 1
             continue
         urls = tuple(dict.fromkeys(url for url in (pair.url, *pair.urls) if _is_link(url)))
-        row = row_of.setdefault((question, answer), len(kept))
+        row = row_of.setdefault(published, len(kept))
         if row < len(kept):
             report.duplicates += 1
             merged = tuple(dict.fromkeys((*kept[row].urls, *urls)))
             kept[row] = replace(kept[row], url=merged[0] if merged else "", urls=merged)
             continue
-        kept.append(
-            replace(
-                pair,
-                question=question,
-                answer=answer,
-                focus=clean_question(pair.focus),
-                synonyms=tuple(dict.fromkeys(filter(None, map(clean_question, pair.synonyms)))),
-                url=urls[0] if urls else "",
-                urls=urls,
-            )
-        )
+        kept.append(replace(pair, url=urls[0] if urls else "", urls=urls))
     report.kept += len(kept)
     return _unique_ids(kept)
+
+
+def _repaired(pair: QAPair, raw: str) -> QAPair:
+    """A cleaned pair with its words and layout put right; its answer as published in `original` where that differs."""
+    text, done = repairs.before_layout(raw)
+    answer, more = repairs.after_layout(clean_answer(text), pair.source, pair.focus)
+    if not _has_words(answer):  # nothing but a link
+        answer, more, done = pair.answer, [], []
+    question, asked = repairs.repair_words(pair.question)
+    named = [repairs.repair_words(name) for name in (pair.focus, *pair.synonyms)]
+    return replace(
+        pair,
+        question=question,
+        answer=answer,
+        focus=named[0][0],
+        synonyms=tuple(dict.fromkeys(name for name, _ in named[1:])),
+        original="" if answer == pair.answer else pair.answer,
+        repairs=tuple(dict.fromkeys(map(str, [*done, *more, *asked, *(one for _, words in named for one in words)]))),
+    )
 
 
 def _unique_ids(pairs: list[QAPair]) -> list[QAPair]:

@@ -24,7 +24,8 @@ class QAPair:
 
     `id` is unique in a merged corpus and stable between reads of the same files. `urls` holds every
     page that carried this pair (exact duplicates are merged); `url` is the first of them.
-    `demonstration` marks the project's own starter text, which is not from any health institute.
+    `demonstration` marks the project's own starter text, which is not from any health institute. `repairs` are the
+    `index.repairs.Repair`s made, as text; `original` is the answer as published where they changed it.
     """
 
     id: str
@@ -43,6 +44,8 @@ class QAPair:
     url: str = ""
     urls: tuple[str, ...] = field(default=())
     demonstration: bool = False
+    original: str = ""
+    repairs: tuple[str, ...] = ()
 
     @property
     def institute(self) -> str:

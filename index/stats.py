@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from configs import files
 from configs.errors import UserError
 from configs.extras import need
+from index import repairs
 from index.clean import normalize
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def run(corpus: Corpus, out_folder: Path, count_tokens: CountTokens | None = Non
         files.write(out_folder / "stats.json", json.dumps(stats, indent=2, ensure_ascii=False) + "\n")
         for name, table in stats["counts"].items():
             _write_csv(out_folder / f"{name}.csv", [name, "pairs"], table.items())
+        each = [list(row.values()) for row in stats["repairs"]["each"]]
+        _write_csv(out_folder / "repairs.csv", ["kind", "what", "count"], each)
         rows = [[name, *values.values()] for name, values in stats["lengths"].items()]
         header = next(iter(stats["lengths"].values()))
         _write_csv(out_folder / "lengths.csv", ["length", *header], rows)
@@ -80,7 +83,22 @@ def compute(corpus: Corpus, count_tokens: CountTokens | None = None) -> dict[str
         },
         "lengths": lengths,
         "duplicates": _duplicates(corpus, topics),
+        "repairs": _repairs(pairs),
         "reading": corpus.report.as_dict(),
+    }
+
+
+def _repairs(pairs: Sequence[QAPair]) -> dict[str, Any]:
+    """What was put right in the texts (`index/repairs.py`): pairs touched, repairs a kind, and each one's count."""
+    counted = Counter(repairs.parsed(text) for pair in pairs for text in pair.repairs)
+    kinds: Counter[str] = Counter()
+    for one, count in counted.items():
+        kinds[one.kind] += count
+    rows = sorted(counted.items(), key=lambda item: (item[0].kind, -item[1], item[0].what))
+    return {
+        "pairs": sum(bool(pair.repairs) for pair in pairs),
+        "kinds": dict(kinds.most_common()),
+        "each": [{"kind": one.kind, "what": one.what, "count": count} for one, count in rows],
     }
 
 
@@ -165,6 +183,13 @@ def print_tables(stats: dict[str, Any], top: int = 15) -> None:
     for name, value in _scalars(stats["duplicates"]):
         table.add_row(f"{value:,}", name.replace("_", " "))
     console.print(table)
+    if made := stats["repairs"]["kinds"]:
+        table = Table("repairs", "kind", "for example", title=f"Repairs, in {stats['repairs']['pairs']:,} pairs")
+        for kind, count in made.items():
+            example = next(row["what"] for row in stats["repairs"]["each"] if row["kind"] == kind)
+            table.add_row(f"{count:,}", kind, escape(example))
+        console.print(table)
+        console.print("all of them: repairs.csv")
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

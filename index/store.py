@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -78,7 +78,7 @@ class Rows(Sequence[Row], Generic[Row]):
 
     def __init__(self, table: pa.Table, kind: type[Row]) -> None:
         self._kind: Any = kind
-        self._columns = [table[one.name].combine_chunks() for one in fields(kind)]
+        self._columns = [_read(table, one) for one in fields(kind)]
         self._size = table.num_rows
 
     def __len__(self) -> int:
@@ -97,6 +97,16 @@ class Rows(Sequence[Row], Generic[Row]):
 
     def _make(self, values: Any) -> Row:
         return self._kind(*(tuple(value) if isinstance(value, list) else value for value in values))
+
+
+def _read(table: pa.Table, one: Field[Any]) -> Any:
+    """A column of a table; one that an older index lacks holds the field's default."""
+    import pyarrow as pa
+
+    if one.name in table.column_names:
+        return table[one.name].combine_chunks()
+    default = list(one.default) if isinstance(one.default, tuple) else one.default
+    return pa.array([default] * table.num_rows, pa.list_(pa.string()) if isinstance(default, list) else None)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.corpus import QAPair
+from index.words import fold
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 """A word with its apostrophe: "Alzheimer's"."""
@@ -24,7 +25,7 @@ WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 class Vocabulary:
     """How often each word stands in a corpus, the words of its topics' names, and which of these follow each other.
 
-    All in lower case, with plain apostrophes.
+    All in lower case, without accents, with plain apostrophes.
     """
 
     counts: Mapping[str, int]
@@ -64,5 +65,5 @@ class Vocabulary:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text."""
-    return [word.lower().replace("’", "'") for word in WORD.findall(text)]
+    """The words of a text, in lower case, without accents, with plain apostrophes."""
+    return [word.lower().replace("’", "'") for word in WORD.findall(fold(text))]

@@ -11,6 +11,7 @@ length, a quotation's) is parted at white space by `str.split`. The evaluation's
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,7 @@ _TOKEN = re.compile(
     rf"|\d+(?:\.\d+)?(?=(?:{_ATTACHED})(?!\w))|{_RUN}(?:'{_RUN})*",
     re.IGNORECASE,
 )
+_STROKES = str.maketrans("øØłŁđĐ", "oOlLdD")
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _stemmer = Stemmer.Stemmer("english")
 
@@ -78,6 +80,14 @@ class Token:
     stem: str
 
 
+def fold(text: str) -> str:
+    """The text without accents ("Sjögren" is "Sjogren", "Løken" is "Loken"): who asks types them or does not."""
+    if text.isascii():
+        return text
+    parted = unicodedata.normalize("NFD", text.translate(_STROKES))
+    return unicodedata.normalize("NFC", "".join(c for c in parted if not unicodedata.combining(c)))
+
+
 def flatten(text: str) -> str:
     """The text with typographic dashes, quotes and spaces made plain, character for character."""
     return text if text.isascii() else text.translate(_FLAT)
@@ -97,14 +107,19 @@ def stem(word: str, *, folded: bool = False) -> str:
 
 
 def words(text: str, joined: Joined = "") -> list[str]:
-    """The runs of letters and digits of a text in order, as they are written; the marks `joined` do not end a run."""
-    return _WORDS[joined].findall(text)
+    """The runs of letters and digits of a text in order, without accents; the marks `joined` do not end a run."""
+    return _WORDS[joined].findall(fold(text))
+
+
+def runs(text: str) -> list[re.Match[str]]:
+    """The runs of letters and digits of a text with their places, as they are written."""
+    return list(_WORDS[""].finditer(text))
 
 
 def terms(text: str) -> list[str]:
     """The search terms of a text: stems of its words of more than one character but SEARCH_STOP, in order.
 
-    What `bm25s.tokenize` gives, with which indexes were built: an underscore joins.
+    What `bm25s.tokenize` gives for the text without accents: an underscore joins.
     """
     return [stem(word) for word in words(text.lower(), "_") if len(word) > 1 and word not in SEARCH_STOP]
 
@@ -121,7 +136,7 @@ def tokens(text: str) -> tuple[Token, ...]:
                 continue
             if len(bare) > 3 and bare.isalpha():
                 shape, end = bare, match.start() + len(bare)
-        word = shape.lower()
+        word = fold(shape.lower())
         root = "" if word in STOP else stem(word.removesuffix("'s"), folded=True)
         found.append(Token(match.start(), end, word, root))
     return tuple(found)

@@ -54,6 +54,7 @@ class Source(BaseModel):
     doses_left_out: int = Field(
         0, ge=0, description="sentences with doses that `text` does not show, since the question does not name the page"
     )
+    repairs: tuple[str, ...] = Field((), description="what differs here from the page's text as it was published")
 
 
 class Sentence(BaseModel):

@@ -27,6 +27,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from configs.errors import UserError
 from configs.modes import LENGTHS, Length, Mode
 from configs.schema import Answering, Profile
+from index import repairs
 from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
@@ -219,6 +220,7 @@ def page(n: int, hit: Hit, text: str = "", left_out: int = 0) -> Source:
         question=hit.pair.question,
         text=text,
         doses_left_out=left_out,
+        repairs=repairs.within(hit.pair.repairs, text),
         institute=hit.pair.institute,
         url=hit.pair.url,
         urls=hit.pair.urls,

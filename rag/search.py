@@ -63,7 +63,7 @@ def rows(question: str, found: Retrieval) -> list[dict[str, Any]]:
             "bm25": hit.lexical,
             "passage": hit.passage.id,
             **source(n, hit, said).model_dump(
-                include={"title", "question", "institute", "url", "text", "demonstration", "doses_left_out"}
+                include={"title", "question", "institute", "url", "text", "demonstration", "doses_left_out", "repairs"}
             ),
         }
         for n, hit in enumerate(found.hits, 1)

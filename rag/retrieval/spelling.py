@@ -21,6 +21,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import DamerauLevenshtein
 
 from index.vocabulary import WORD, Vocabulary
+from index.words import fold
 
 SHORTEST = 4
 """Letters; a shorter unknown word is an abbreviation rather than a slip."""
@@ -92,7 +93,7 @@ class Speller:
             following = found[place + 1] if place + 1 < len(found) else None
             new = ""
             if following and text[end : following.start()] in (" ", "-"):
-                other = following.group().lower()
+                other = fold(following.group()).lower()
                 # "pink eye" where the corpus writes "pinkeye".
                 if len(word + other) >= 6 and word + other in self._names and (word, other) not in self._phrases:
                     new, end = word + other, following.end()
@@ -164,7 +165,7 @@ class Speller:
 
 
 def _plain(match: re.Match[str]) -> str:
-    return match.group().lower().replace("’", "'")
+    return fold(match.group()).lower().replace("’", "'")
 
 
 def _sound(word: str) -> str:

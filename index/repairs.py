@@ -1,0 +1,311 @@
+"""Repairs: what MedQuAD's making damaged is put right, and every change is told.
+
+    text, done = after_layout(clean_answer(before_layout(raw)))
+
+Lists that stand twice stand once, notes on videos and links are left out, headings are parted from the sentence behind
+them, and words that lost a letter, an apostrophe, a space or a dash get it back by a table that was read through
+(`repairs.json`, made from MedQuAD's own vocabulary). Spelling mistakes of a page's authors are theirs and stay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from index.words import runs, words
+
+TABLE = Path(__file__).resolve().parent / "repairs.json"
+
+LIST, OUTLINE, PARAGRAPH, HEADING, NOTE = (
+    "list given twice",
+    "outline given twice",
+    "paragraph given twice",
+    "heading glued to a sentence",
+    "note on a video or link",
+)
+RUN = 8
+"""Words that follow themselves at once are a copy from this many on; of two list items or more, from two."""
+LONG = 17
+"""Words; a shorter paragraph may well be said twice ("Talk with your doctor")."""
+GLUED_HEADINGS = frozenset({"NIHSeniorHealth"})
+"""Sources whose headings stand before their sentence without a mark; of the others', two in three finds were wrong."""
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+_ADDRESS = re.compile(r"://|www\.|@|\.(?:com|org|gov|net|edu|html?|uk)\b")
+_BULLET = re.compile(r"(?:^|(?<=\s))[-•·‣▪◦*]\s+")
+_BEGINS = re.compile(r"(?:^|[-•·‣▪◦*]\s|\s\s|\n|[.?!:;][)\"”]?\s)[\s\"“(]*$")
+_OUTLINES = frozenset({"key points"})
+
+_SENTENCE = r"[^.\n]*(?:\.(?=\S)[^.\n]*)*\.?(?=\s|\)|$)"
+_NOTES = re.compile(
+    r"\(\s*(?:Watch|See) the (?:short )?videos?\b[^()]*(?:\([^()]*\)[^()]*)*\)"
+    r"|\(\s*This short video\b[^()]*\)"
+    rf"|\bTo (?:enlarge|reduce) the videos?\b{_SENTENCE}\)?"
+    r"|\bTop of page\b"
+    rf"|\b(?:Please )?[Cc]lick on the (?:following )?links? to (?:access|view|see)\b{_SENTENCE}"
+    rf"|\b(?:Please )?[Cc]lick here to\b{_SENTENCE}"
+    r"|(?:(?<=\. )|(?<=\n)|^)[A-Z][^.\n]{0,200}\b[Cc]lick here\.(?=\s|$)"
+)
+"""What a page said of its own links and films, which are not here."""
+
+_SINGLE = "patient person parent mother father doctor infant newborn individual human smoker teen woman man child baby"
+_PHRASES: Sequence[tuple[re.Pattern[str], str]] = [
+    (re.compile(pattern), right)
+    for pattern, right in (
+        (r"(?<=Guillain[- ])Barr\b(?!é)", "Barré"),
+        (r"\bIm(?= older| underweight)", "I'm"),
+        (r"\bBells(?= palsy)", "Bell's"),
+        (r"\bStills(?= disease)", "Still's"),
+        (r"\bDowns(?= syndrome)", "Down's"),
+        (r"\bHodgkins(?= (?:disease|lymphoma))", "Hodgkin's"),
+        (rf"(?<=\b[Aa] )({_SINGLE.replace(' ', '|')})s(?= [a-z])", r"\1's"),
+        (rf"(?<=\b[Aa]n )({_SINGLE.replace(' ', '|')})s(?= [a-z])", r"\1's"),
+        (
+            r"(?<=\b[Tt]he )(heart|brain|stomach|liver|spleen|pancrea)s"
+            r"(?= (?!of|and|or|in|are|is|that|to|with|from|for)[a-z])",
+            r"\1's",
+        ),
+    )
+]
+_SMALL = (
+    "a an the of to in for and or with your at on by from is are as vs not do does can be it its than you who my when"
+    " if how what after about into but"
+).replace(" ", "|")
+_OPENERS = (
+    "The This These Those That In If When While People Some Many Most Your You There It As A An For To Although Because"
+    " Before After Both Each Every Even Once Other Others Another Researchers Scientists Doctors Studies Several Older"
+    " He She They We With Without Also Not No Such During Since Until Unlike Sometimes Usually Often However Here"
+    " Whether Too At On By One Two Three All Any Ask Talk Try Make Keep Only Experts Currently Anyone More"
+).split()
+_HEADING = re.compile(
+    r"(?:^|(?<=\n)|(?<=[.?!:)] ))"
+    rf"(?P<head>[A-Z][\w'’/&-]*,?(?: (?:[A-Z0-9(][\w'’/&()-]*,?|{_SMALL})){{1,11}}) (?=(?P<opener>[A-Z][\w'’-]*) [a-z])"
+)
+_ASKING = re.compile(
+    rf"(?:^|(?<=\n)|(?<=[.!?] ))(?P<head>[A-Z][\w'’/&-]*(?: (?:[A-Z0-9(][\w'’/&()-]*,?|{_SMALL})){{1,11}}\?) (?=[A-Z])"
+)
+_TITLES = "Symptoms|Complications|Causes|Treatments?|Diagnosis|Prevention|Research|Medications?|Surgery|Outlook"
+_TITLE = re.compile(rf"(?:^|(?<=\n)|(?<=[.!?] ))(?P<head>{_TITLES}) (?=(?:{'|'.join(_OPENERS)}) [a-z])")
+_VERB = re.compile(r" (?:is|are|can|may|has|affects|occurs|causes|usually|often)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change. `kind` says what was wrong, `what` is what was changed, as "before > after" or what was left out."""
+
+    kind: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}"
+
+
+def parsed(text: str) -> Repair:
+    """A `Repair` from its text."""
+    kind, _, what = text.partition(": ")
+    return Repair(kind, what)
+
+
+def within(made: Sequence[str], text: str) -> tuple[str, ...]:
+    """What of a page's repairs concerns a passage of it: its words, and the kinds of the others without their text.
+
+    What was left out may hold a dose that is not to be shown here.
+    """
+    if not text:
+        return ()
+    kept: dict[str, None] = {}
+    for one in map(parsed, made):
+        _, mark, right = one.what.rpartition(" > ")
+        if mark and right in text:
+            kept[str(one)] = None
+        elif not mark:
+            kept[one.kind] = None
+    return tuple(kept)
+
+
+def before_layout(text: str) -> tuple[str, list[Repair]]:
+    """A raw answer without notes and without the second copy of its lists, its layout white space kept."""
+    done: list[Repair] = []
+
+    def noted(match: re.Match[str]) -> str:
+        done.append(Repair(NOTE, _short(match.group())))
+        return "   "
+
+    text = _NOTES.sub(noted, text)
+    while copy := _copy(text):
+        start, end = copy
+        done.append(Repair(LIST, _short(text[start:end])))
+        text = f"{text[:start].rstrip(' ')}   {text[end:].lstrip(' ')}"
+    return text, done
+
+
+def _copy(text: str) -> tuple[int, int] | None:
+    """Where a run of words stands that repeats the run just before it, or None.
+
+    The run begins where a line, an item or a sentence does and its copy ends where a sentence can, without a mark of a
+    list inside: "What are the signs of gout? The signs of gout vary" and two items that are alike hold no copy.
+    """
+    found = runs(text)
+    said = [match.group().lower() for match in found]
+    last: dict[tuple[str, ...], int] = {}
+    for second in range(len(said) - RUN + 1):
+        gram = tuple(said[second : second + RUN])
+        first = last.get(gram)
+        last[gram] = second
+        if first is None or said[first:second] != said[second : 2 * second - first]:
+            continue
+        length = second - first
+        if length >= RUN and len(set(said[first:second])) >= 5:
+            same = length
+            while said[first + same : first + same + 1] == said[second + same : second + same + 1] != []:
+                same += 1
+            # "your gums. - Keep … your gums. Keep …" holds the same copy from "your" on and from "Keep" on.
+            for move in range(same - length + 1):
+                if span := _whole(text, found, first + move, length):
+                    return span
+    for mark in _BULLET.finditer(text):
+        first = next((n for n, match in enumerate(found) if match.start() >= mark.end()), len(said))
+        for length in range(2, RUN):
+            second = first + length
+            if len(said) >= second + length and said[first:second] == said[second : second + length]:
+                listed = _BULLET.search(text, found[first].end(), found[second - 1].start())
+                if listed and (span := _whole(text, found, first, length)):
+                    return span
+    return None
+
+
+def _whole(text: str, found: list[re.Match[str]], first: int, length: int) -> tuple[int, int] | None:
+    """Characters of the copy of a run of words, with the marks that hang on them, if both are whole sentences."""
+    start, end = _span(text, found, first + length, length)
+    following = text[end:].lstrip()[:1]
+    ended = text[end - 1] in ".?!):;" or "  " in text[end : end + 3] or "\n" in text[end : end + 2]
+    if not _BEGINS.search(text, 0, found[first].start()) or _BULLET.search(text, max(0, start - 3), end):
+        return None
+    return (start, end) if ended or not following.islower() else None
+
+
+def _span(text: str, found: list[re.Match[str]], second: int, length: int) -> tuple[int, int]:
+    """Characters of some words with the marks that hang on them."""
+    start, end = found[second].start(), found[second + length - 1].end()
+    while start and not text[start - 1].isspace() and start > found[second - 1].end():
+        start -= 1
+    following = found[second + length].start() if second + length < len(found) else len(text)
+    while end < following and not text[end].isspace():
+        end += 1
+    # The last item's own mark and the copy's are one: "- Red hair. Fair skin. … Red hair."
+    return max(start, _end_of_word(text, found[second - 1].end())), end
+
+
+def _end_of_word(text: str, end: int) -> int:
+    while end < len(text) and not text[end].isspace():
+        end += 1
+    return end
+
+
+def after_layout(text: str, source: str = "", focus: str = "") -> tuple[str, list[Repair]]:
+    """A laid-out answer with its outlines and paragraphs once, its headings on lines of their own, its words whole."""
+    done: list[Repair] = []
+    text = _once(text, done)
+    if source in GLUED_HEADINGS:
+        text = _headings(text, frozenset(words(focus)), done)
+    text, more = repair_words(text)
+    return text, done + more
+
+
+def _key(text: str) -> tuple[str, ...]:
+    return tuple(match.group().lower() for match in runs(text))
+
+
+def _once(text: str, done: list[Repair]) -> str:
+    """Without an outline's items that are headings further on, and without long paragraphs that stood before."""
+    paragraphs = text.split("\n\n")
+    lines = [[_key(line) for line in paragraph.split("\n")] for paragraph in paragraphs]
+    kept: list[str] = []
+    seen: set[tuple[str, ...]] = set()
+    for place, paragraph in enumerate(paragraphs):
+        head, *items = paragraph.split("\n")
+        if items and head.strip().lower() in _OUTLINES:
+            later = {line for after in lines[place + 1 :] for line in after}
+            left = [item for item in items if _key(item) not in later]
+            if len(left) < len(items):
+                done.append(Repair(OUTLINE, f"{len(items) - len(left)} of {len(items)} items"))
+                paragraph = "\n".join([head, *left]) if left else ""
+        whole = _key(paragraph)
+        if len(whole) >= LONG and whole in seen:
+            done.append(Repair(PARAGRAPH, _short(paragraph)))
+            continue
+        seen.add(whole)
+        if paragraph:
+            kept.append(paragraph)
+    return "\n\n".join(kept)
+
+
+def _headings(text: str, focus: frozenset[str], done: list[Repair]) -> str:
+    """Headings in capitals that run into the sentence behind them, each as a paragraph."""
+
+    def parted(match: re.Match[str]) -> str:
+        head = match["head"]
+        opener = match.groupdict().get("opener")
+        if opener is not None:
+            last = head.rsplit(" ", 1)[-1]
+            named = opener == last or (opener in focus and _VERB.match(match.string, match.end() + len(opener)))
+            if not (opener in _OPENERS or named) or not last[0].isupper():
+                return match.group()
+        done.append(Repair(HEADING, head))
+        before = "" if match.start() == 0 or match.string[match.start() - 1] == "\n" else "\n\n"
+        return f"{before}{head}\n\n"
+
+    for pattern in (_HEADING, _ASKING, _TITLE):
+        text = pattern.sub(parted, text)
+    return re.sub(r" +\n", "\n", text)
+
+
+@cache
+def _words() -> dict[str, tuple[str, str]]:
+    """Each damaged word of the table with its kind and its repair."""
+    table = json.loads(TABLE.read_text("utf-8"))
+    return {wrong: (kind, right) for kind, entries in table.items() for wrong, right in entries.items()}
+
+
+def repair_words(text: str) -> tuple[str, list[Repair]]:
+    """Words of the table put right, outside web addresses. Upper case at a word's start stays."""
+    table, done = _words(), []
+
+    def whole(match: re.Match[str]) -> str:
+        word = match.group()
+        found = table.get(word)
+        if found is None and word[0].isupper() and (lower := table.get(word[0].lower() + word[1:])):
+            found = (lower[0], lower[1][0].upper() + lower[1][1:])
+        if found is None or _in_address(match.string, match.start()):
+            return word
+        done.append(Repair(found[0], f"{word} > {found[1]}"))
+        return found[1]
+
+    def phrase(right: str) -> Callable[[re.Match[str]], str]:
+        def changed(match: re.Match[str]) -> str:
+            whole = match.expand(right)
+            kind = "lost letter" if not whole.isascii() else "lost apostrophe"
+            done.append(Repair(kind, f"{match.group()} > {whole}"))
+            return whole
+
+        return changed
+
+    text = _LETTERS.sub(whole, text)
+    for pattern, right in _PHRASES:
+        text = pattern.sub(phrase(right), text)
+    return text, done
+
+
+def _in_address(text: str, place: int) -> bool:
+    start = max(text.rfind(" ", 0, place), text.rfind("\n", 0, place)) + 1
+    end = min((at for at in (text.find(" ", place), text.find("\n", place)) if at >= 0), default=len(text))
+    return bool(_ADDRESS.search(text, start, end))
+
+
+def _short(text: str, most: int = 80) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

@@ -80,7 +80,7 @@ def split(corpus: Corpus, work: Work, by: Literal["topic", "row"] = "topic", see
 
 
 def examples_hash(profile: Profile, recipe: Recipe, splits: Splits) -> str:
-    """What decides the examples: recipe, splits (which name the corpus), prompt, retriever, passages, generator."""
+    """What decides the examples: recipe, corpus and splits, prompt, retriever, passages, generator."""
     parts = [
         FORMAT,
         PROMPT_VERSION,
@@ -88,6 +88,7 @@ def examples_hash(profile: Profile, recipe: Recipe, splits: Splits) -> str:
         recipe.seed,
         recipe.schedule.validation,
         splits.hash,
+        splits.corpus,
         profile.prompt.sources,
         *(section.model_dump(mode="json") for section in (profile.retriever, profile.passages, profile.embedder)),
         profile.generator.model,
@@ -164,7 +165,7 @@ def retriever_over(
     index = subset(
         [pairs[row] for row in splits.rows(pairs, name)],
         f"{corpus}, {name} split",
-        f"{splits.hash} {name}",
+        f"{splits.hash} {splits.corpus} {name}",
         work.examples / f"index-{name}-{splits.hash[:12]}",
         profile,
         embedder,

@@ -129,6 +129,7 @@ def test_recipes_and_examples_keep_theirs() -> None:
         recipe.seed,
         recipe.schedule.validation,
         made.hash,
+        "corpus",
         profile.prompt.sources,
         profile.retriever.model_dump(mode="json"),
         profile.passages.model_dump(mode="json"),

@@ -29,7 +29,7 @@ class Person:
     covered: bool
 
 
-def people(part: Literal["validation", "test"], path: Path = PEOPLE) -> list[Person]:
+def people(part: Literal["train", "validation", "test"], path: Path = PEOPLE) -> list[Person]:
     """The questions of one part. Raises UserError for a file that cannot be read."""
     found = []
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -16,25 +17,35 @@ TABLE = Path(__file__).with_name("lay_names.toml")
 
 
 def with_medical_names(text: str) -> Corrected:
-    """The text with the medical name in brackets behind each lay name that it uses and does not explain itself."""
-    names, pattern = _table()
+    """The text with the medical name in brackets behind each lay name and abbreviation that it does not explain."""
     changes: list[tuple[str, str]] = []
+    for names, pattern in _tables():
+        if pattern.flags & re.IGNORECASE or not text.isupper():
+            text = pattern.sub(_explaining(names, text, changes), text)
+    return Corrected(text, tuple(changes))
 
+
+def _explaining(names: dict[str, str], text: str, changes: list[tuple[str, str]]) -> Callable[[re.Match[str]], str]:
     def explained(match: re.Match[str]) -> str:
-        medical = names[match.group(1).lower().replace("’", "'")]
-        if medical.lower() in text.lower():
+        said = match.group(1).replace("’", "'")
+        medical = names[said] if said in names else names[said.lower()]
+        if medical.lower() in text.lower() or any(medical == other for _, other in changes):
             return match.group()
         changes.append((match.group(), medical))
         return f"{match.group()} ({medical})"
 
-    read = pattern.sub(explained, text)
-    return Corrected(read, tuple(changes))
+    return explained
 
 
 @cache
-def _table() -> tuple[dict[str, str], re.Pattern[str]]:
-    names: dict[str, str] = tomllib.loads(TABLE.read_text("utf-8"))
-    # The longest first: "blood clot in the lung" before "blood clot".
-    parts = "|".join(re.escape(name).replace("'", "['’]?") for name in sorted(names, key=len, reverse=True))
-    spelled = {name.replace("'", ""): medical for name, medical in names.items()}
-    return {**spelled, **names}, re.compile(rf"\b({parts})\b", re.IGNORECASE)
+def _tables() -> list[tuple[dict[str, str], re.Pattern[str]]]:
+    """Lay names in any case, then abbreviations in their own."""
+    table: dict[str, dict[str, str]] = tomllib.loads(TABLE.read_text("utf-8"))
+    found = []
+    for kind, flags in (("names", re.IGNORECASE), ("abbreviations", re.NOFLAG)):
+        names = table[kind]
+        # The longest first: "blood clot in the lung" before "blood clot".
+        parts = "|".join(re.escape(name).replace("'", "['’]?") for name in sorted(names, key=len, reverse=True))
+        spelled = {name.replace("'", ""): medical for name, medical in names.items()}
+        found.append(({**spelled, **names}, re.compile(rf"(?<![\w-])({parts})(?![\w-])", flags)))
+    return found

@@ -79,14 +79,14 @@ _OPENERS = (
     "The This These Those That In If When While People Some Many Most Your You There It As A An For To Although Because"
     " Before After Both Each Every Even Once Other Others Another Researchers Scientists Doctors Studies Several Older"
     " He She They We With Without Also Not No Such During Since Until Unlike Sometimes Usually Often However Here"
-    " Whether Too At On By One Two Three All Any Ask Talk Try Make Keep Only Experts Currently Anyone More"
+    " Whether Too Adults At On By One Two Three All Any Ask Talk Try Make Keep Only Experts Currently Anyone More"
 ).split()
 _HEADING = re.compile(
     r"(?:^|(?<=\n)|(?<=[.?!:)] ))"
     rf"(?P<head>[A-Z][\w'’/&-]*,?(?: (?:[A-Z0-9(][\w'’/&()-]*,?|{_SMALL})){{1,11}}) (?=(?P<opener>[A-Z][\w'’-]*) [a-z])"
 )
 _ASKING = re.compile(
-    rf"(?:^|(?<=\n)|(?<=[.!?] ))(?P<head>[A-Z][\w'’/&-]*(?: (?:[A-Z0-9(][\w'’/&()-]*,?|{_SMALL})){{1,11}}\?) (?=[A-Z])"
+    rf"(?:^|(?<=\n)|(?<=[.!?)] ))(?P<head>[A-Z][\w'’/&-]*(?: (?:[A-Z0-9(][\w'’/&()-]*,?|{_SMALL})){{1,11}}\?) (?=[A-Z])"
 )
 _TITLES = "Symptoms|Complications|Causes|Treatments?|Diagnosis|Prevention|Research|Medications?|Surgery|Outlook"
 _TITLE = re.compile(rf"(?:^|(?<=\n)|(?<=[.!?] ))(?P<head>{_TITLES}) (?=(?:{'|'.join(_OPENERS)}) [a-z])")

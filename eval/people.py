@@ -195,7 +195,12 @@ def agreement(pipeline: Pipeline, folder: Path, below: float) -> dict[str, dict[
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--part", choices=("train", "validation", "test"), default="test", help="train is fitted on, validation is for choosing")
+    parser.add_argument(
+        "--part",
+        choices=("train", "validation", "test"),
+        default="test",
+        help="train is fitted on, validation is for choosing",
+    )
     parser.add_argument("--mode", choices=MODES, default="extractive", help="default: extractive")
     parser.add_argument(
         "--experts", type=Path, metavar="FOLDER", help="MEDIQA-2021's, to compare messages and summaries"

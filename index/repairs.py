@@ -65,7 +65,7 @@ _PHRASES: Sequence[tuple[re.Pattern[str], str]] = [
         (rf"(?<=\b[Aa] )({_SINGLE.replace(' ', '|')})s(?= [a-z])", r"\1's"),
         (rf"(?<=\b[Aa]n )({_SINGLE.replace(' ', '|')})s(?= [a-z])", r"\1's"),
         (
-            r"(?<=\b[Tt]he )(heart|brain|stomach|liver|spleen|pancrea)s"
+            r"(?<=\b[Tt]he )(heart|brain|stomach|liver|spleen)s"
             r"(?= (?!of|and|or|in|are|is|that|to|with|from|for)[a-z])",
             r"\1's",
         ),

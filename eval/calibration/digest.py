@@ -1,16 +1,12 @@
 """Fit the long form of quoting: `medcite eval calibrate digest --data FOLDER`.
 
-What kind of thing a sentence speaks of is learned from MedQuAD: sentences of its train topics, half of them with the
-one before, by the question type of their answer. What a sentence is worth, and how much is quoted, is then fitted on
-what experts took of the answers to MEDIQA-2021's 50 questions. `medcite eval experts` cross-validates the same.
+What a sentence is worth, and how much is quoted, is fitted on what experts took of the answers to MEDIQA-2021's 50 questions. `medcite eval experts` cross-validates the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -23,17 +19,12 @@ from configs import entry
 from eval.calibration.fitting import fit as logistic
 from eval.datasets.experts import Expert, as_sources, read
 from eval.metrics.text import rouge
-from index.corpus import QAPair
 from index.embedder import EmbedderLike
 from index.linear import Linear
-from index.sentences import sentences_of
 from index.words import words
-from rag.attribution.digest import NAMES, SHIPPED, Candidates, Digest, Kinds, candidates
+from rag.attribution.digest import NAMES, SHIPPED, Candidates, Digest, candidates
+from rag.retrieval.kinds import Kinds, shipped
 
-ANSWERS, OF_ANSWER, OF_TYPE = 900, 4, 1800
-"""Answers of a question type that are sampled, sentences of each, and sentences of a type at most."""
-LEAST_ANSWERS = 40
-"""Answers that a question type must have to be learned."""
 STRENGTH = 0.01
 """scikit-learn's C of what a sentence is worth; .001 to .1 gave the same to two digits."""
 TAKEN = (0.25, 0.75)
@@ -41,41 +32,6 @@ TAKEN = (0.25, 0.75)
 PER_ROOT = tuple(np.arange(7.0, 13.1, 0.5).tolist())
 """What is tried for `Digest.per_root`."""
 FOLDS = 10
-
-
-def kinds(pairs: Sequence[QAPair], embedder: EmbedderLike) -> Kinds:
-    """Question types learned from sentences of `pairs`: scikit-learn's multinomial logistic regression, types alike.
-
-    Three types or more, each of LEAST_ANSWERS answers at least.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    dice = random.Random(0)
-    by_type: dict[str, list[QAPair]] = defaultdict(list)
-    for pair in pairs:
-        by_type[pair.question_type].append(pair)
-    texts: list[str] = []
-    labels: list[str] = []
-    for name, own in sorted(by_type.items()):
-        if name and len(own) >= LEAST_ANSWERS:
-            drawn = list(_drawn(dice.sample(own, min(ANSWERS, len(own))), dice))
-            dice.shuffle(drawn)
-            texts += drawn[:OF_TYPE]
-            labels += [name] * len(drawn[:OF_TYPE])
-    model = LogisticRegression(C=1.0, max_iter=300, class_weight="balanced").fit(embedder.encode(texts), labels)
-    return Kinds(tuple(map(str, model.classes_)), model.coef_, model.intercept_)
-
-
-def _drawn(pairs: Iterable[QAPair], dice: random.Random) -> Iterator[str]:
-    """Some sentences of each answer, each once, every other one behind the sentence before it."""
-    seen: set[str] = set()
-    for pair in pairs:
-        lines = [pair.answer[start:end] for start, end in sentences_of(pair.answer)]
-        lines = [line for line in lines if len(line.split()) > 4]
-        for at in dice.sample(range(len(lines)), min(OF_ANSWER, len(lines))):
-            if lines[at] not in seen:
-                seen.add(lines[at])
-                yield " ".join(lines[max(at - 1, 0) : at + 1]) if dice.random() < 0.5 else lines[at]
 
 
 def examples(experts: Sequence[Expert], embedder: EmbedderLike, types: Kinds, max_tokens: int) -> list[Candidates]:
@@ -158,37 +114,29 @@ def cross_validate(experts: Sequence[Expert], found: Sequence[Candidates]) -> Un
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="MEDIQA-2021's folder")
-    parser.add_argument("--index", type=Path, help="the index of the whole of MedQuAD (default: data/index)")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="the model's file (default: the one that ships)")
     entry.add_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Fit, print and write: three minutes on one core."""
-    from index import splits
     from index.embedder import Embedder
-    from index.store import Index
 
     profile = entry.load_for(args)
     experts = read(args.data)
     embedder = Embedder(profile.embedder)
-    index = Index.open(args.index or entry.index_folder())
-    pairs = list(index.pairs)
-    split = splits.make(pairs, index.manifest.corpus_digest)
-    types = kinds([pairs[row] for row in split.rows(pairs, "train")], embedder)
-    found = examples(experts, embedder, types, profile.passages.max_tokens)
+    found = examples(experts, embedder, shipped(), profile.passages.max_tokens)
     order, unseen = fit(experts, found), cross_validate(experts, found)
     chosen = [excerpt(*one) for one in zip(found, unseen.orders, unseen.per_root, strict=True)]
     reached = float(np.mean(rouge(chosen, [one.extractive for one in experts])["rouge2"]))
     facts: dict[str, Any] = {
         "date": date.today().isoformat(),
-        "corpus": index.manifest.corpus_digest,
         "embedder": embedder.fingerprint,
         "questions": len(experts),
         "sentences": len(np.vstack([one.values for one in found])),
         "cross-validated ROUGE-2": round(reached, 3),
     }
-    Digest(types, order, unseen.overall, facts).save(args.out)
+    Digest(shipped(), order, unseen.overall, facts).save(args.out)
     for name, value in (
         facts | dict(zip(order.names, order.weights, strict=True)) | {"per_root": unseen.overall}
     ).items():

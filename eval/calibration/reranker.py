@@ -46,7 +46,9 @@ WITHDRAWN = 250
 ANSWERED_UNCOVERED = 0.045
 """Share of the uncovered validation questions that may be answered: half of the .08 aimed at, for those not seen."""
 FOLDS, REPEATS = 5, 3
-SIGNS = dict.fromkeys(("page", "aspect", "line", "line_said", "line_words", "line_near", "topic_held", "titled"), 1)
+SIGNS = dict.fromkeys(
+    ("page", "aspect", "line", "line_said", "line_words", "line_near", "line_kind", "topic_held", "titled"), 1
+)
 SIGNS |= dict.fromkeys(("topic_missing", "missing"), -1) | {"aspect_fit": 1}
 """Which way a value may move the decision: a likelier page never makes an answer less likely."""
 WEIGHTS = {

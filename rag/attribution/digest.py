@@ -5,7 +5,7 @@
 `rag/attribution/selection.py` quotes a few sentences for the chat. Here every sentence gets a score from its likeness
 to the question, alone and with the sentences beside it, and from whether it speaks of the kind of thing that is asked
 for; the best are quoted, up to a number of words that grows with the root of what there is to choose from.
-`medcite eval calibrate digest` fits both models and writes `digest.json`; docs/decisions/experts.md has the figures.
+`medcite eval calibrate digest` fits it and writes `digest.json`; docs/decisions/experts.md has the figures.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from index.linear import Linear
 from index.words import words
 from rag.answer import Sentence, Source
 from rag.attribution.selection import quoted
+from rag.retrieval import kinds
 from rag.retrieval.hits import Hit
+from rag.retrieval.kinds import Kinds
 from rag.retrieval.reading import Encode, Line, Piece, read
 
 SHIPPED = Path(__file__).with_name("digest.json")
-SCHEMA = 1
+SCHEMA = 2
 Block = tuple[Line, ...]
 """Lines that are quoted together or not at all."""
 NAMES = ("alone", "after", "around", "kind", "kind_here", "opening", "pointer")
@@ -63,24 +65,7 @@ def on_topic(hits: Sequence[Hit]) -> list[Hit]:
     return sorted(kept, key=lambda hit: (first[hit.pair.id], hit.passage.ordinal))
 
 
-@dataclass(frozen=True)
-class Kinds:
-    """Which of the corpus's question types a text is on: a softmax over unit vectors, `weights` (k, d), `bias` (k,)."""
-
-    names: tuple[str, ...]
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Chances (n, k) of vectors (n, d); all alike for the vectors of an embedder of another size."""
-        if vectors.shape[1] != self.weights.shape[1]:
-            return np.full((len(vectors), len(self.names)), 1 / len(self.names))
-        raw = vectors.astype(np.float64) @ self.weights.T + self.bias
-        raw = np.exp(raw - raw.max(axis=1, keepdims=True))
-        return np.asarray(raw / raw.sum(axis=1, keepdims=True))
-
-
-def candidates(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, kinds: Kinds) -> Candidates:
+def candidates(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, types: Kinds) -> Candidates:
     """What may be quoted, each once, with what is known of it: sentences, and lists whole with their lead-in.
 
     `texts`: the question and, for a long message, its parts, of which the better counts.
@@ -106,8 +91,8 @@ def candidates(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, ki
     places = {text: at for at, text in enumerate(distinct)}
     vectors = encode(distinct)[[[places[text] for text in row] for row in windows]]
     cosines = (vectors @ asked.T).max(axis=2)
-    chances = kinds(vectors.reshape(-1, vectors.shape[-1])).reshape(*vectors.shape[:2], -1).mean(axis=1)
-    kind = np.log(np.maximum(chances @ kinds(asked[:1])[0], LEAST))
+    chances = types(vectors.reshape(-1, vectors.shape[-1])).reshape(*vectors.shape[:2], -1).mean(axis=1)
+    kind = np.log(np.maximum(chances @ types(asked[:1])[0], LEAST))
     opening = [1 / (1 + block[0].place) if pieces[block[0].piece].opens else 0.0 for block in blocks]
     pointer = [float(bool(_POINTER.search(_text(block)))) for block in blocks]
     return Candidates(blocks, np.column_stack([_standard(cosines), kind, _standard(kind), opening, pointer]))
@@ -178,20 +163,15 @@ class Digest:
         return quoted(chosen, sources, 0)
 
     def save(self, path: Path) -> None:
-        """Write the model as JSON, a question type's weights in a line. Raises UserError where it cannot be written."""
-        kinds = {
-            name: [float(f"{value:.4g}") for value in (bias, *row)]
-            for name, bias, row in zip(self.kinds.names, self.kinds.bias, self.kinds.weights, strict=True)
-        }
+        """Write the model as JSON, the kinds aside. Raises UserError where it cannot be written."""
         data = {
             "schema": SCHEMA,
             "fitted_on": self.fitted_on,
             "order": dict(zip(self.order.names, self.order.weights, strict=True)) | {"bias": self.order.intercept},
             "per_root": self.per_root,
         }
-        rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in kinds.items())
         with files.said(path):
-            files.write(path, json.dumps(data, indent=1)[:-2] + f',\n "kinds": {{\n{rows}\n }}\n}}\n')
+            files.write_json(path, data)
 
     @classmethod
     def load(cls, path: Path = SHIPPED) -> Digest:
@@ -203,10 +183,8 @@ class Digest:
             bias = float(order.pop("bias"))
             if data["schema"] != SCHEMA or tuple(order) != NAMES:
                 raise UserError(f"{path}: made for other features; {again}")
-            rows = np.array(list(data["kinds"].values()), dtype=np.float64)
-            kinds = Kinds(tuple(data["kinds"]), rows[:, 1:], rows[:, 0])
             linear = Linear(NAMES, tuple(map(float, order.values())), bias)
-            return cls(kinds, linear, float(data["per_root"]), dict(data["fitted_on"]))
+            return cls(kinds.shipped(), linear, float(data["per_root"]), dict(data["fitted_on"]))
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror or error}; {again}") from None
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):

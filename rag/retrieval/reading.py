@@ -20,6 +20,7 @@ import numpy as np
 from index.sentences import LIST_MARK, sentences_of
 from index.words import terms
 from rag.retrieval import aspects as of
+from rag.retrieval import kinds
 
 Encode = Callable[[list[str]], np.ndarray]
 """Texts to unit vectors, float32 (n, d)."""
@@ -35,6 +36,9 @@ WORDS_SAID, WORDS_NEAR = 0.3, 1.0
 """What it costs that a sentence, and that its passage, does not say the question's words: shares by rarity. A page's
 names are said everywhere on it. Right answers first on people's validation questions (n 119): 90 with neither, 100 with
 both, 98 to 102 with anything from 0.3 and 0.8 to 0.8 and 1.3."""
+KIND = 1.0
+"""What it counts that a sentence is of the kind that is asked for (`kinds.fits`). With it the right answer is first for
+265 of 309 of people's train and validation questions, without it for 258; at .6 and 1.5 as often within two."""
 SAME, SAME_BONUS = 0.97, 1.0
 """Past which likeness the corpus's own question is the very one that was asked: its answer comes first then, as far as
 its page is likely, for questions on two types of a disease are as like. A lesser likeness counts nothing: with .4 of it
@@ -77,7 +81,8 @@ class Line:
 
     `value` is what it is ranked by, -inf for one that says nothing; `cosine` is 0 where it was not embedded. `words` is
     the share of the question's words that it says, `near` that its passage says, its page's names among both;
-    `points`: it points to something else or stands in a list of links.
+    `points`: it points to something else or stands in a list of links; `kind`: how surely it is of the kind that is asked
+    for, 0 where it was not embedded.
     """
 
     piece: int
@@ -92,6 +97,7 @@ class Line:
     words: float = 0.0
     near: float = 0.0
     points: bool = False
+    kind: float = 0.0
 
 
 def read(
@@ -133,9 +139,10 @@ def read(
     if not chosen:
         return found
     asked, vectors = encode(list(texts)), encode([found[at].text for at in chosen])
-    for at, cosine in zip(chosen, (vectors @ asked.T).max(axis=1).tolist(), strict=True):
+    cosines, fitting = (vectors @ asked.T).max(axis=1), kinds.fits(aspects, kinds.shipped(), vectors)
+    for at, cosine, kind in zip(chosen, cosines.tolist(), fitting.tolist(), strict=True):
         line = found[at]
-        found[at] = replace(line, value=line.value + cosine, cosine=cosine)
+        found[at] = replace(line, value=line.value + cosine + KIND * kind, cosine=cosine, kind=kind)
     return found
 
 

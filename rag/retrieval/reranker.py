@@ -275,17 +275,19 @@ class Reranker:
 
 
 _OWN = ("topic_missing", "topic_held", "missing", "titled", "other_named", "question_length", "aspect_fit")
-DECIDING = ("page", "aspect", "line", "line_said", "line_words", "line_near", *_OWN)
+DECIDING = ("page", "aspect", "line", "line_said", "line_words", "line_near", "line_kind", *_OWN)
 """What the decision is made on: the logits of both chances, the best sentence's likeness to the question, whether it
-speaks of the aspect, what of the question's words it and its passage say, and features of its candidate."""
+speaks of the aspect and is of its kind, what of the question's words it and its passage say, and features of its
+candidate."""
 
 
 def decision_values(values: np.ndarray, page: float, aspect: float, line: Line | None) -> dict[str, float]:
     """The inputs of the decision by name; `values` (len(FEATURES),) are the candidate's, `line` its best sentence."""
     own = {name: float(values[FEATURES.index(name)]) for name in _OWN}
-    read = dict.fromkeys(("line", "line_said", "line_words", "line_near"), 0.0)
+    read = dict.fromkeys(("line", "line_said", "line_words", "line_near", "line_kind"), 0.0)
     if line:
         read = {"line": line.cosine, "line_said": line.said, "line_words": line.words, "line_near": line.near}
+        read["line_kind"] = line.kind
     return {"page": _logit(page), "aspect": _logit(aspect)} | read | own
 
 

@@ -92,7 +92,7 @@ KEPT = {
     "- Genetic Testing Registry: Transposition of the great arteries, type two",
     "a web address": "See www.rarediseases.org/symptomssuch or http://x.gov/dont for more.",
     "Epstein-Barr": "Epstein-Barr virus and type Im are names.",
-    "plurals": "The hearts of donors, persons with gout, and a series of pictures.",
+    "plurals": "The hearts of donors, persons with gout, a series of pictures, and the pancreas itself.",
     "numbers": "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
 }
 

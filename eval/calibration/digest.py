@@ -1,6 +1,7 @@
 """Fit the long form of quoting: `medcite eval calibrate digest --data FOLDER`.
 
-What a sentence is worth, and how much is quoted, is fitted on what experts took of the answers to MEDIQA-2021's 50 questions. `medcite eval experts` cross-validates the same.
+What a sentence is worth, and how much is quoted, is fitted on what experts took of the answers to MEDIQA-2021's 50
+questions. `medcite eval experts` cross-validates the same.
 """
 
 from __future__ import annotations

@@ -22,6 +22,9 @@ RUN = 0.4
 """Of the best sentence's value: down to here its neighbors are quoted with it; they need not repeat its words."""
 OTHER = 0.75
 """Of the best sentence's value: down to here another source is quoted, too."""
+LEAST_WORDS, SHORT_OF = 50, 0.5
+"""Up to so many words, sentences are quoted down to this share of the best one's value: of 100 answers read, one sentence
+alone often said only a part of what was asked."""
 REPEAT = 0.6
 """Share of a sentence's words past which it says what was said."""
 RANK = 0.03
@@ -54,7 +57,8 @@ def choose(
     room = max_words - sum(_size(line) for line in chosen)
     said = set().union(*map(_words, chosen))
     for line in sorted(lines, key=lambda line: -line.value):
-        if line.value < OTHER * best.value or room <= 0:
+        enough = max_words - room >= LEAST_WORDS
+        if line.value < (OTHER if enough else SHORT_OF) * best.value or room <= 0:
             break
         if line in chosen or len(_words(line) & said) > REPEAT * len(_words(line)):
             continue
@@ -84,12 +88,15 @@ def _run(best: Line, lines: Sequence[Line], room: int) -> list[Line]:
         while low - 1 in page and page[low].item:
             low -= 1
             left -= _size(page[low])
+        if low - 1 in page and leads_in(page[low - 1].text):
+            low -= 1
+            left -= _size(page[low])
     while True:
         before, after = page.get(low - 1), page.get(high + 1)
         fits = [
             line
             for line in (after, before)
-            if line is not None and line.value > 0 and _size(line) <= left and _belongs(line, page[high], best)
+            if line is not None and _size(line) <= left and _belongs(line, page[high], best)
         ]
         if not fits:
             break
@@ -102,8 +109,13 @@ def _run(best: Line, lines: Sequence[Line], room: int) -> list[Line]:
 def _belongs(line: Line, last: Line, best: Line) -> bool:
     """Whether a neighbor is quoted, too: an item of the list that was begun, or a sentence that answers as well."""
     if line.item:
-        return last.item or last.text.endswith(":") or line.place < best.place
-    return line.value + WORDS_SAID * (best.words - line.words) >= RUN * best.value
+        return line.place > best.place and (last.item or leads_in(last.text))
+    return line.value > 0 and line.value + WORDS_SAID * (best.words - line.words) >= RUN * best.value
+
+
+def leads_in(text: str) -> bool:
+    """Whether a list may follow: the text ends with a colon, or in the middle of a sentence ("symptoms include")."""
+    return not re.search(r"[.?!][)\]\"'”’]*$", text.rstrip())
 
 
 def quoted(chosen: Sequence[Line], sources: Sequence[Source], first: int) -> list[Sentence]:

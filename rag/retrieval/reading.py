@@ -81,8 +81,8 @@ class Line:
 
     `value` is what it is ranked by, -inf for one that says nothing; `cosine` is 0 where it was not embedded. `words` is
     the share of the question's words that it says, `near` that its passage says, its page's names among both;
-    `points`: it points to something else or stands in a list of links; `kind`: how surely it is of the kind that is asked
-    for, 0 where it was not embedded.
+    `points`: it points to something else or stands in a list of links; `kind`: how surely it is of the kind that is
+    asked for, 0 where it was not embedded.
     """
 
     piece: int

@@ -38,7 +38,7 @@ def kinds(pairs: Sequence[QAPair], embedder: EmbedderLike) -> Kinds:
     from sklearn.linear_model import LogisticRegression
 
     texts, labels = _sample(pairs)
-    model = LogisticRegression(C=3.0, max_iter=300, class_weight="balanced").fit(embedder.encode(texts), labels)
+    model = LogisticRegression(C=1.0, max_iter=300, class_weight="balanced").fit(embedder.encode(texts), labels)
     return Kinds(tuple(map(str, model.classes_)), model.coef_, model.intercept_)
 
 

@@ -56,6 +56,26 @@ def test_a_list_keeps_its_lead_in_and_its_marks() -> None:
     assert [one.before for one in found[at + 1 : at + 4]] == ["\n- "] * 3
 
 
+def test_a_list_that_goes_on_a_sentence_is_quoted_with_it() -> None:
+    page = "Gout hurts.\n\nYou can prevent attacks of gout by\n- Drinking water\n- Losing weight\n\nGout is old."
+    texts = [one.text for one in chosen("how can attacks of gout be prevented", page, room=14, kind="prevention")]
+    at = texts.index("You can prevent attacks of gout by")
+    assert texts[at + 1 : at + 3] == ["Drinking water", "Losing weight"]
+
+
+def test_a_list_before_a_sentence_is_not_drawn_in() -> None:
+    page = "Gout may cause\n- Red joints\n- Hot joints\n\nRest and colchicine treat an attack of gout."
+    texts = [one.text for one in chosen("what treats an attack of gout, colchicine?", page, room=8)]
+    assert texts == ["Rest and colchicine treat an attack of gout."]
+
+
+def test_an_item_that_answers_comes_with_its_lead_in() -> None:
+    page = "Gout is old.\n\nAttacks of gout may come from\n- Beer and red meat\n- Lack of water\n\nIt hurts."
+    texts = [one.text for one in chosen("beer and red meat and gout", page, room=30)]
+    at = texts.index("Attacks of gout may come from")
+    assert texts[at + 1 : at + 3] == ["Beer and red meat", "Lack of water"]
+
+
 def test_no_heading_and_no_question_of_the_page_itself_is_quoted() -> None:
     found = chosen("how long does gout last", "Gout\n\n" + PAGE)
     assert not any(one.text.endswith("?") or one.text == "Gout" for one in found)

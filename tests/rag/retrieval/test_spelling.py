@@ -68,6 +68,10 @@ def test_what_was_changed_is_told_in_order(speller: Speller) -> None:
         ("a blood clot in the lung?", "a blood clot in the lung (pulmonary embolism)?"),
         ("piles (hemorrhoids)", "piles (hemorrhoids)"),
         ("monopoly", "monopoly"),
+        ("can't poop", "can't poop (constipation)"),
+        ("does PAD get worse", "does PAD (peripheral artery disease) get worse"),
+        ("a heating pad helps", "a heating pad helps"),
+        ("DOES PAD GET WORSE", "DOES PAD GET WORSE"),
     ],
 )
 def test_lay_names_are_explained_once(typed: str, read: str) -> None:

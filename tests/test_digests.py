@@ -48,9 +48,9 @@ def test_a_corpus_keeps_its_digest(table: Path, tmp_path: Path) -> None:
         "tree": sources.tree_digest(tmp_path / "tree"),
     }
     assert found == {
-        "table": "b2d672ec7644cdf30add3e0988cedddac70df8e9d9c5f50e02135239ba720d56",
-        "folder": "7d730f72361f80f015337f6e54d83b126957fee68c5888819efcbc5047af8381",
-        "both": "99231dc8ffafade7aa686f96930b34ae73d6d59cf9875a88d47dde8cdbff6c96",
+        "table": "350a68cd7ffb700f368a20eef18a347f61b1fa372c0c4ccb5e45b8c9c7cfe22f",
+        "folder": "61b4b31a0179d4c500077ead5894d5bf2e4827ed1014c18a1fbd2249b85a2081",
+        "both": "d0b31a9f47576a51db62c72b6006869a46e16fc8bcc5be2ab1d65d41f070f252",
         "tree": "ad4e85a3cc7791ea2dd10ed2cc3ce1866df3b58bc3e43e70beb7715d98fd892f",
     }
 
@@ -62,7 +62,7 @@ def test_splits_keep_their_hash() -> None:
 
 def test_an_index_keeps_its_config_and_its_files_digests(table: Path, tmp_path: Path) -> None:
     found = config_hash(Passages(max_tokens=48), Embedder(model="m", dimensions=64), IndexSettings())
-    assert found == "ac5eda0e7688d293aad596e8c4a753e7f5cf19b48061814aa6d4298e3e808670"
+    assert found == "69112aaefb56a84aa0a92fe927802815cbe651de45c67a12c1041da030ab1506"
     assert files.digest_file(table) == "2a52be53ddc41a2f5b1071cb884f28243f24918ba9a67b45bcbb76330ae69448"
     build(corpus(4), tmp_path / "index", Passages(max_tokens=48), FakeEmbedder(), IndexSettings())
     manifest, place = store.read_manifest(tmp_path / "index")

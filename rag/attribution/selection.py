@@ -23,8 +23,8 @@ RUN = 0.4
 OTHER = 0.75
 """Of the best sentence's value: down to here another source is quoted, too."""
 LEAST_WORDS, SHORT_OF = 50, 0.5
-"""Up to so many words, sentences are quoted down to this share of the best one's value: of 100 answers read, one sentence
-alone often said only a part of what was asked."""
+"""Up to so many words, sentences are quoted down to this share of the best one's value: where 100 answers were read,
+one sentence alone often said only a part of what was asked."""
 REPEAT = 0.6
 """Share of a sentence's words past which it says what was said."""
 RANK = 0.03

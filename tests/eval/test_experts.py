@@ -13,6 +13,7 @@ import configs
 from configs.errors import UserError
 from eval import experts
 from eval.calibration import digest as calibration
+from eval.calibration import kinds as learning
 from eval.datasets.experts import FILE, Expert, as_sources, leads, read
 from index.corpus import QAPair
 from rag.attribution.digest import NAMES, Kinds
@@ -118,8 +119,8 @@ def test_kinds_are_learned_from_the_types_of_answers() -> None:
         pair(row, "causes", "germ") for row in range(60)
     ]
     pairs += [pair(row, "research", "trial") for row in range(60)]
-    pairs += [pair(row, "stages", "step") for row in range(calibration.LEAST_ANSWERS - 1)]
-    learned = calibration.kinds(pairs, EMBEDDER)
+    pairs += [pair(row, "stages", "step") for row in range(learning.LEAST_ANSWERS - 1)]
+    learned = learning.kinds(pairs, EMBEDDER)
     assert learned.names == ("causes", "research", "treatment"), "stages has too few answers"
     chances = learned(EMBEDDER.encode(["The germ", "The medicine"]))
     assert chances[0, 0] > 0.5

@@ -91,4 +91,20 @@ def test_medquad_repeats_itself_as_known(medquad_corpus: Corpus) -> None:
     assert len(found["counts"]["source"]) == 9
     assert found["duplicates"]["distinct_questions"] == 14_345
     assert found["duplicates"]["most_repeated_answers"][0]["pairs"] == 348
-    assert found["lengths"]["answer words"]["max"] == 4281
+    assert found["lengths"]["answer words"]["max"] == 4186
+
+
+@pytest.mark.medquad
+def test_medquads_repairs_are_those_that_were_read(medquad_corpus: Corpus) -> None:
+    found = stats.compute(medquad_corpus)["repairs"]
+    assert found["pairs"] == 2056
+    assert found["kinds"] == {
+        "lost dash or space": 1327,
+        "lost apostrophe": 1216,
+        "list given twice": 643,
+        "heading glued to a sentence": 491,
+        "outline given twice": 288,
+        "note on a video or link": 215,
+        "lost letter": 213,
+        "paragraph given twice": 34,
+    }

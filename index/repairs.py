@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,9 @@ LIST, OUTLINE, PARAGRAPH, HEADING, NOTE = (
 )
 RUN = 8
 """Words that follow themselves at once are a copy from this many on; of two list items or more, from two."""
+LONGEST, PASSES, NEAR = 200_000, 8, 40
+"""Characters past which an answer's copies are not looked for (MedQuAD's longest has some 30,000), passes in which they
+are, and characters looked at beside a run."""
 LONG = 17
 """Words; a shorter paragraph may well be said twice ("Talk with your doctor")."""
 GLUED_HEADINGS = frozenset({"NIHSeniorHealth"})
@@ -136,54 +140,81 @@ def before_layout(text: str) -> tuple[str, list[Repair]]:
         return "   "
 
     text = _NOTES.sub(noted, text)
-    while copy := _copy(text):
-        start, end = copy
-        done.append(Repair(LIST, _short(text[start:end])))
-        text = f"{text[:start].rstrip(' ')}   {text[end:].lstrip(' ')}"
+    if len(text) > LONGEST:
+        return text, done
+    for _ in range(PASSES):
+        copies = _copies(text)
+        if not copies:
+            break
+        kept, at = [], 0
+        for start, end in copies:
+            done.append(Repair(LIST, _short(text[start:end])))
+            kept.append(text[at:start].rstrip(" "))
+            while text[end : end + 1] == " ":
+                end += 1
+            at = end
+        text = "   ".join([*kept, text[at:]])
     return text, done
 
 
-def _copy(text: str) -> tuple[int, int] | None:
-    """Where a run of words stands that repeats the run just before it, or None.
+def _copies(text: str) -> list[tuple[int, int]]:
+    """Where runs of words stand that repeat the run just before them: in order, apart.
 
     The run begins where a line, an item or a sentence does and its copy ends where a sentence can, without a mark of a
     list inside: "What are the signs of gout? The signs of gout vary" and two items that are alike hold no copy.
     """
     found = runs(text)
     said = [match.group().lower() for match in found]
+    copies: list[tuple[int, int]] = []
     last: dict[tuple[str, ...], int] = {}
+    free = 0
     for second in range(len(said) - RUN + 1):
         gram = tuple(said[second : second + RUN])
         first = last.get(gram)
         last[gram] = second
-        if first is None or said[first:second] != said[second : 2 * second - first]:
+        if second < free or first is None or said[first:second] != said[second : 2 * second - first]:
             continue
         length = second - first
-        if length >= RUN and len(set(said[first:second])) >= 5:
-            same = length
-            while said[first + same : first + same + 1] == said[second + same : second + same + 1] != []:
-                same += 1
-            # "your gums. - Keep … your gums. Keep …" holds the same copy from "your" on and from "Keep" on.
-            for move in range(same - length + 1):
-                if span := _whole(text, found, first + move, length):
-                    return span
+        if length < RUN or len(set(said[first:second])) < 5:
+            continue
+        same = length
+        while (
+            same < 2 * length and said[first + same : first + same + 1] == said[second + same : second + same + 1] != []
+        ):
+            same += 1
+        # "your gums. - Keep … your gums. Keep …" holds the same copy from "your" on and from "Keep" on.
+        for move in range(same - length + 1):
+            if span := _whole(text, found, first + move, length):
+                copies.append(span)
+                free = second + move + length
+                break
+    return copies or _short_lists(text, found, said)
+
+
+def _short_lists(text: str, found: list[re.Match[str]], said: list[str]) -> list[tuple[int, int]]:
+    """The same for runs of fewer words than RUN that hold two items of a list at least."""
+    copies: list[tuple[int, int]] = []
+    starts = [match.start() for match in found]
     for mark in _BULLET.finditer(text):
-        first = next((n for n, match in enumerate(found) if match.start() >= mark.end()), len(said))
+        first = bisect_left(starts, mark.end())
         for length in range(2, RUN):
             second = first + length
             if len(said) >= second + length and said[first:second] == said[second : second + length]:
                 listed = _BULLET.search(text, found[first].end(), found[second - 1].start())
-                if listed and (span := _whole(text, found, first, length)):
-                    return span
-    return None
+                span = _whole(text, found, first, length) if listed else None
+                if span and (not copies or span[0] >= copies[-1][1]):
+                    copies.append(span)
+                    break
+    return copies
 
 
 def _whole(text: str, found: list[re.Match[str]], first: int, length: int) -> tuple[int, int] | None:
     """Characters of the copy of a run of words, with the marks that hang on them, if both are whole sentences."""
     start, end = _span(text, found, first + length, length)
-    following = text[end:].lstrip()[:1]
+    begin = found[first].start()
+    following = text[end : end + NEAR].lstrip()[:1]
     ended = text[end - 1] in ".?!):;" or "  " in text[end : end + 3] or "\n" in text[end : end + 2]
-    if not _BEGINS.search(text, 0, found[first].start()) or _BULLET.search(text, max(0, start - 3), end):
+    if not _BEGINS.search(text, max(0, begin - NEAR), begin) or _BULLET.search(text, max(0, start - 3), end):
         return None
     return (start, end) if ended or not following.islower() else None
 

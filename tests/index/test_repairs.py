@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,6 +165,29 @@ def test_no_word_comes_from_nowhere_and_a_second_pass_changes_nothing(first: lis
     assert set(re.findall(r"\w+", pair.answer)) == set(re.findall(r"\w+", raw)) | {"end"}
     again = cleaned(pair.answer, SENIOR)
     assert again.answer == pair.answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One two three four five six seven eight. " * 3000,
+        "- ab cd\n" * 12_000,
+        "- Rest helps people with gout a great deal at night.\n" * 3000,
+        "(Watch the video " * 5000,
+        "Word And Word " * 8000,
+    ],
+)
+def test_repairs_take_time_in_proportion(text: str) -> None:
+    began = time.perf_counter()
+    cleaned(text, SENIOR)
+    assert time.perf_counter() - began < 10  # 1 s each; looking again from the start after each copy took minutes
+
+
+def test_very_long_answers_keep_their_copies() -> None:
+    listed = "Signs:  - pain in the left foot  - a red and hot joint.  pain in the left foot a red and hot joint. End."
+    assert cleaned(listed).repairs
+    long = listed + " x" * repairs.LONGEST
+    assert "red and hot joint.\n\npain in" in cleaned(long).answer
 
 
 def test_the_table_is_read_through() -> None:

@@ -136,8 +136,8 @@ def install(app: FastAPI, engine: Engine) -> None:
         q: Annotated[str, Query(description="the question")],
         k: Annotated[int, Query(ge=1, le=50)] = 5,
     ) -> SearchResult:
-        from rag.pipeline import source
         from rag.retrieval.names import Said
+        from rag.sources import source
 
         text = check(q)
         found = engine.pipeline(LOAD_SECONDS).retriever.retrieve(text, k)

@@ -68,6 +68,8 @@ def body(answer: Answer, key: str, live: bool) -> str:
         parts.append(f'<div class="mc-text">{paragraphs(answer, key, live)}</div>')
     elif live:
         parts.append('<div class="mc-progress" aria-hidden="true"></div>')
+    if answer.missing_words:
+        parts.append(f'<p class="mc-note">{escape(answer.missing_words)}</p>')
     if not live:
         if answer.truncated and not answer.fallback and answer.sentences:
             parts.append(

@@ -70,7 +70,7 @@ class Prompt(Section):
     """What the generator reads (`rag/prompt.py`)."""
 
     max_tokens: int = Field(640, ge=128, description="tokens of the whole prompt")
-    sources: int = Field(3, ge=1, description="passages shown to the generator at most")
+    sources: int = Field(5, ge=1, description="passages of which the generator is shown sentences, at most")
 
 
 class Generator(Section):

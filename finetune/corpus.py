@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from configs import files
 from configs.errors import UserError
 from configs.recipes import Recipe
@@ -22,6 +24,7 @@ from index.sources import Corpus
 from index.splits import Split, Splits, caveat, make
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
+from rag.retrieval.reading import Piece
 from rag.versions import PROMPT_VERSION
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from index.corpus import QAPair
     from rag.generators.template import Template
 
-FORMAT = 2
+FORMAT = 3
 """Part of the examples' hash. Raise it when the same recipe makes other examples."""
 Say = Callable[[str, int, int], None]
 
@@ -176,7 +179,7 @@ def retriever_over(
 
 
 class PassagesOfPairs:
-    """A retriever that can also give a pair's own passages."""
+    """A retriever, and what reads its passages, that can also give a pair's own."""
 
     def __init__(self, retriever: HybridRetriever) -> None:
         self.retriever = retriever
@@ -187,6 +190,18 @@ class PassagesOfPairs:
     def retrieve(self, question: str, k: int | None = None) -> Retrieval:
         """As the retriever does."""
         return self.retriever.retrieve(question, k)
+
+    def piece(self, hit: Hit) -> Piece:
+        """As the retriever does."""
+        return self.retriever.piece(hit)
+
+    def word_weights(self, question: str) -> dict[str, float]:
+        """As the retriever does."""
+        return self.retriever.word_weights(question)
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        """As the retriever does."""
+        return self.retriever.encode(texts)
 
     def passages_of(self, pair: Any) -> list[Hit]:
         """The pair's passages in order, unscored."""

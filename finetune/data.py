@@ -2,9 +2,9 @@
 
     examples, report = make(pairs, splits, "train", recipe, template, retriever)
 
-A closed-book example answers from memory. A grounded one shows what retrieval found for the question, the pair's own
-passages among it, and answers with their sentences and `[n]`. An uncovered one shows passages of other topics, and
-says that they do not answer. Every prompt is made by `rag.prompt`, as when a person asks.
+A closed-book example answers from memory. A grounded one (`finetune/grounded.py`) shows sentences that retrieval finds
+for a question in people's words, and answers with those that answer it and `[n]`. An uncovered one shows passages of
+other topics, and says that they do not answer. Every prompt is made by `rag.prompt`, as when a person asks.
 """
 
 from __future__ import annotations
@@ -13,36 +13,18 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from configs.recipes import Data, Kind
 from configs.schema import Prompt
+from finetune.grounded import Maker, RetrieverLike
 from index.corpus import QAPair
 from index.sentences import spans
-from index.splits import Split, Splits, normalize
+from index.splits import Split, Splits
 from rag import prompt
-from rag.retrieval.hits import Hit, Retrieval
 
 if TYPE_CHECKING:
     from rag.generators.template import Template
-
-REWORDED = 0.3
-"""Share of grounded questions that are asked with a synonym of their focus, or in lower case with no mark: a source's
-heading is its question, and an answer must not hang on their being the same to the letter."""
-SHUFFLED = 0.3
-"""Share of grounded prompts whose sources are not in the order of their rank, so that the first is not always right."""
-SAME_QUESTION = 0.85
-"""Cosine of two questions past which a passage of the one may answer the other: pages of several institutes on one
-disease under names that no list joins."""
-CANDIDATES = (12, 60)
-"""Passages asked of the retriever, more where too few are left when those of the question's topic are taken out."""
-
-
-class RetrieverLike(Protocol):
-    """What finds the passages: `rag.retrieval.hybrid.HybridRetriever` over the train split's index."""
-
-    def retrieve(self, question: str, k: int | None = None) -> Retrieval: ...
-    def passages_of(self, pair: QAPair) -> list[Hit]: ...
 
 
 @dataclass(frozen=True)
@@ -106,10 +88,14 @@ def make(
     `limit` pairs are drawn by seed (None: `settings.examples`, or all). `retriever` may be None where the recipe
     has closed-book examples alone; it must hold no passage of another split.
     """
-    rows = splits.rows(pairs, split)
+    own = splits.rows(pairs, split)
+    rows = list(own)
     random.Random(f"examples {seed} {split}").shuffle(rows)
+    if settings.even:
+        rows = _in_turns(rows, pairs)
     rows = rows[: limit or settings.examples or len(rows)]
-    maker = _Maker(settings, template, retriever, splits, sources, seed)
+    grounded = Maker([pairs[row] for row in own], splits, retriever, sources) if retriever else None
+    maker = _Maker(settings, template, grounded, sources, seed)
     examples: list[Example] = []
     report = Report()
     for done, (row, kind) in enumerate(_kinds(rows, settings, seed)):
@@ -121,6 +107,16 @@ def make(
     if progress:
         progress(len(rows), len(rows))
     return examples, report
+
+
+def _in_turns(rows: Sequence[int], pairs: Sequence[QAPair]) -> list[int]:
+    """The rows with one of each of the corpus's sources in turn, as long as they last."""
+    place: Counter[str] = Counter()
+    turns: list[tuple[int, int]] = []
+    for row in rows:
+        place[pairs[row].source] += 1
+        turns.append((place[pairs[row].source], row))
+    return [row for _, row in sorted(turns, key=lambda turn: turn[0])]
 
 
 def _kinds(rows: Sequence[int], settings: Data, seed: int) -> Iterator[tuple[int, Kind]]:
@@ -141,19 +137,10 @@ def _kinds(rows: Sequence[int], settings: Data, seed: int) -> Iterator[tuple[int
 class _Maker:
     """One example after the other."""
 
-    def __init__(
-        self,
-        settings: Data,
-        template: Template,
-        retriever: RetrieverLike | None,
-        splits: Splits,
-        sources: int,
-        seed: int,
-    ) -> None:
+    def __init__(self, settings: Data, template: Template, grounded: Maker | None, sources: int, seed: int) -> None:
         self.settings = settings
         self.template = template
-        self.retriever = retriever
-        self.splits = splits
+        self.grounded = grounded
         self.seed = seed
         self.end = [int(template.tokenizer.eos_token_id)]
         self.prompt = Prompt(max_tokens=max(128, settings.max_prompt_tokens), sources=sources)
@@ -165,14 +152,14 @@ class _Maker:
             messages = prompt.closed_book(pair.question)
             units = list(_units(pair.answer))
         else:
-            question = _reworded(pair, dice)
-            hits = self._hits(pair, question, kind, dice)
-            if not hits:
-                report.dropped[f"{kind}: no passage is found for the question"] += 1
+            assert self.grounded is not None, "grounded and uncovered examples need a retriever"
+            made = self.grounded.example(pair, dice) if kind == "grounded" else self.grounded.uncovered(pair, dice)
+            if made is None:
+                report.dropped[f"{kind}: no passage is found for the question, or none answers it"] += 1
                 return None
-            built = prompt.build(question, hits, self.template.count, self._room(dice))
+            built = prompt.build(made.question, made.shown, self.template.count, self.prompt)
             messages = built.messages
-            units = [prompt.ABSTENTION] if kind == "uncovered" else list(cited(pair, built))
+            units = [prompt.ABSTENTION] if kind == "uncovered" else made.units(built)
             if not units:
                 report.dropped[f"{kind}: the prompt has no room for the right passage"] += 1
                 return None
@@ -188,41 +175,6 @@ class _Maker:
         report.tokens[kind] += len(ids) + len(completion_ids)
         report.completion_tokens[kind] += len(completion_ids)
         return Example(pair.id, kind, text, completion, ids, completion_ids)
-
-    def _hits(self, pair: QAPair, question: str, kind: Kind, dice: random.Random) -> list[Hit]:
-        """What the prompt shows: retrieval's own hits, with the pair's passages put in, or its topic's taken out."""
-        assert self.retriever is not None, "grounded and uncovered examples need a retriever"
-        wanted = self.prompt.sources
-        if kind == "uncovered":
-            for count in CANDIDATES:
-                found = self.retriever.retrieve(question, count).hits
-                others = [hit for hit in found if not self._may_answer(hit, pair)]
-                if len(others) >= wanted:
-                    break
-            return others[:wanted]
-        found = self.retriever.retrieve(question, CANDIDATES[0]).hits
-        hits = list(found[:wanted])
-        if not any(hit.pair.id == pair.id for hit in hits):
-            own = [hit for hit in found if hit.pair.id == pair.id] or self.retriever.passages_of(pair)
-            hits[max(0, len(hits) - 1) :] = own[:1]
-        if dice.random() < SHUFFLED:
-            dice.shuffle(hits)
-        return hits
-
-    def _may_answer(self, hit: Hit, pair: QAPair) -> bool:
-        """Whether the passage could answer the pair's question: of its topic, its concept, or nearly its question."""
-        other = hit.pair
-        if self.splits.topic_of.get(other.id) == self.splits.topic_of[pair.id] or set(other.cuis) & set(pair.cuis):
-            return True
-        names = {normalize(name) for name in (pair.focus, *pair.synonyms) if name}
-        if names & {normalize(name) for name in (other.focus, *other.synonyms) if name}:
-            return True
-        return hit.question_cosine > SAME_QUESTION or normalize(other.answer) == normalize(pair.answer)
-
-    def _room(self, dice: random.Random) -> Prompt:
-        """A prompt of half the recipe's size to all of it, so that short and long ones are learnt."""
-        most = self.prompt.max_tokens
-        return self.prompt.model_copy(update={"max_tokens": max(128, dice.randint(most // 2, most))})
 
     def _fitted(self, units: Sequence[str], room: int) -> tuple[str, list[int], bool]:
         """As many of the units as fit in `room` tokens, their ids with the end token, and whether they are all."""
@@ -249,40 +201,6 @@ def _units(text: str) -> Iterator[str]:
     for _, end in spans(text):
         yield text[before:end]
         before = end
-
-
-def cited(pair: QAPair, built: prompt.Prompt) -> Iterator[str]:
-    """The pair's sentences that the prompt shows, in order, each followed by its source's number.
-
-    An item of a list has no number of its own: the last one's stands for all of them.
-    """
-    last = None
-    for n, (hit, shown) in enumerate(zip(built.sources, built.shown, strict=True), 1):
-        if hit.pair.id != pair.id:
-            continue
-        lead_in = hit.passage.lead_in
-        if last is not None and lead_in and shown.startswith(lead_in):
-            shown = shown[len(lead_in) :].lstrip("\n")  # it stood before the last passage's items
-        units = list(_units(shown))
-        for at, unit in enumerate(units):
-            if at == 0 and last is not None:
-                unit = "\n" + unit.lstrip()
-            ends = unit.rstrip().endswith((".", "!", "?")) or at == len(units) - 1
-            yield f"{unit} [{n}]" if ends else unit
-        last = n
-
-
-def _reworded(pair: QAPair, dice: random.Random) -> str:
-    """The pair's question, sometimes with a synonym for its focus, sometimes as people type."""
-    question = pair.question
-    if dice.random() >= REWORDED:
-        return question
-    at = question.lower().find(pair.focus.lower()) if pair.focus else -1
-    if at >= 0 and pair.synonyms and dice.random() < 0.6:
-        question = question[:at] + dice.choice(pair.synonyms) + question[at + len(pair.focus) :]
-    if dice.random() < 0.6:
-        question = question.rstrip(" ?").lower()
-    return question
 
 
 def as_columns(examples: Sequence[Example]) -> dict[str, list[Any]]:

@@ -16,6 +16,7 @@ DISCLAIMER = (
 )
 WHETHER_OR_NOT = "If it could be an emergency, call your local emergency number now."
 """Said with every abstention: some emergencies are missed, and a question not answered is no sign of safety."""
+MISSING = "The sources found do not say:"
 DEMONSTRATION = "Demonstration text, not from NIH."
 
 
@@ -100,6 +101,9 @@ class Answer(BaseModel):
     nearest_questions: tuple[str, ...] = Field((), description="on abstention: the question to ask for each of them")
     confidence: float = Field(0.0, ge=0, le=1)
     fallback: bool = Field(False, description="too little of the draft was supported: the sources are quoted instead")
+    missing: tuple[str, ...] = Field(
+        (), description="what was asked, too, and is not in the answer: `how it is treated`"
+    )
     truncated: bool = Field(False, description="the generator reached its token limit")
     model: str = ""
     adapter: str = ""
@@ -110,12 +114,17 @@ class Answer(BaseModel):
 
     @property
     def text(self) -> str:
-        """The answer as plain text with `[n]` after each cited sentence, notice first."""
+        """The answer as plain text with `[n]` after each cited sentence, notice first, and last what is missing."""
         body = "".join(
             (sentence.before if i else sentence.before.lstrip()) + cited(sentence)
             for i, sentence in enumerate(self.sentences)
         )
-        return "\n\n".join(part for part in (self.notice, body) if part)
+        return "\n\n".join(part for part in (self.notice, body, self.missing_words) if part)
+
+    @property
+    def missing_words(self) -> str:
+        """One line on what was asked, too, and is not in the answer; empty where nothing is missing."""
+        return f"{MISSING} {', '.join(self.missing)}." if self.missing else ""
 
     @property
     def confidence_words(self) -> str:

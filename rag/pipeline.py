@@ -27,7 +27,6 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from configs.errors import UserError
 from configs.modes import LENGTHS, Length, Mode
 from configs.schema import Answering, Profile
-from index import repairs
 from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
@@ -35,18 +34,21 @@ from rag import prompt
 from rag.answer import Answer, Source, Timings
 from rag.attribution.attribute import attribute
 from rag.attribution.digest import PASSAGES, Digest, on_topic
-from rag.attribution.doses import unsourced_doses, withhold
-from rag.attribution.draft import unmarked
+from rag.attribution.doses import unsourced_doses
+from rag.attribution.draft import unlooped, unmarked
 from rag.attribution.highlights import highlights
 from rag.attribution.references import without_marks
 from rag.attribution.selection import choose
+from rag.attribution.unsaid import unsaid
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
 from rag.generators.base import Generator, create
 from rag.prompt import ABSTENTION
+from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Said, names_it
+from rag.sources import page, pieces_of, prompted, source
 
 MAX_QUESTION_CHARACTERS = 200_000
 
@@ -199,36 +201,6 @@ def clean(question: str) -> str:
     return text
 
 
-def source(n: int, hit: Hit, said: Said) -> Source:
-    """A retrieved passage as the reader sees it, under number `n`; without doses where the question does not name it.
-
-    `said` are the question's words.
-    """
-    lead_in = hit.passage.lead_in
-    text = f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text
-    text, left_out = (text, 0) if names_it(said, hit.pair) else withhold(text)
-    return page(n, hit, text, left_out)
-
-
-def page(n: int, hit: Hit, text: str = "", left_out: int = 0) -> Source:
-    """A retrieved page by its name and address, with what is shown of its passage."""
-    return Source(
-        n=n,
-        passage_id=hit.passage.id,
-        pair_id=hit.pair.id,
-        title=hit.pair.title,
-        question=hit.pair.question,
-        text=text,
-        doses_left_out=left_out,
-        repairs=repairs.within(hit.pair.repairs, text),
-        institute=hit.pair.institute,
-        url=hit.pair.url,
-        urls=hit.pair.urls,
-        score=hit.score,
-        demonstration=hit.pair.demonstration,
-    )
-
-
 # A number whose unit may still be on its way: at most the start of one word stands behind it.
 _OPEN_NUMBER = re.compile(r"\d[\d.,/–-]*\s*\S*\s*$")
 
@@ -292,14 +264,12 @@ class _Run:
             hits = on_topic(retrieval.hits) if self.long else retrieval.hits
             yield self._quote(tuple(source(n, hit, self.said) for n, hit in enumerate(hits, 1)))
             return
-        built = prompt.build(
-            self.question, retrieval.hits, self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
-        )
+        count, settings = self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
+        built = prompted(self.pipeline.retriever, self.question, retrieval, count, settings)
         rows = {hit.row for hit in built.sources}
         ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
-        # The prompt may hold a shortened source; the reader gets the whole passage under the same number.
-        whole = {hit.row: hit for hit in retrieval.hits}
-        sources = tuple(source(n, whole[hit.row], self.said) for n, hit in enumerate(ordered, 1))
+        # The prompt holds sentences of a source; the reader gets the whole passage under the same number.
+        sources = tuple(source(n, hit, self.said) for n, hit in enumerate(ordered, 1))
         self._update(sources=sources)
         yield self.answer
         yield from self._generated(built.messages, sources)
@@ -316,11 +286,16 @@ class _Run:
         }
         texts = [item.text for item in sources]
         draft, settled = "", 0
-        for chunk in generator.stream(list(messages), adapter=tuned, **given):
+        stream = generator.stream(list(messages), adapter=tuned, **given)
+        for chunk in stream:
             if chunk.content and not self.times.first_token_ms:
                 self._time(first_token_ms=self._elapsed())
-            draft += str(chunk.content)
+            whole = draft + str(chunk.content)
+            draft = unlooped(whole)
             self._count(chunk)
+            if draft != whole:  # a loop: nothing new would come
+                getattr(stream, "close", lambda: None)()
+                break
             ends = [end for _, end in spans(draft)]
             # The last span may still grow; only what stands before it is settled.
             stable = ends[-2] if len(ends) > 1 else 0
@@ -355,8 +330,7 @@ class _Run:
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
         hits = [self.hits[one.passage_id] for one in sources]
         retriever = self.pipeline.retriever
-        # What is quoted is what the source shows: without reference marks, and without doses that are left out.
-        pieces = [replace(retriever.piece(hit), text=one.text) for one, hit in zip(sources, hits, strict=True)]
+        pieces = pieces_of(retriever, hits, sources)
         if self.long:
             sentences = tuple(self.pipeline.digest.choose(self.texts, sources, pieces, retriever.encode))
         else:
@@ -387,6 +361,9 @@ class _Run:
     def _finish(self, **changes: Any) -> Answer:
         self._time(total_ms=self._elapsed())
         self._update(complete=True, **changes)
+        if self.hits and self.answer.status == "answered":
+            kinds = {one.n: kind_of(self.hits[one.passage_id].pair) for one in self.answer.sources}
+            self._update(missing=unsaid(self.texts[0], self.answer.sentences, kinds))
         return self.answer
 
     def _elapsed(self) -> float:

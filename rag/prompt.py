@@ -1,6 +1,9 @@
 """What the generator reads: a fixed instruction, numbered sources, the question, and what to do with it.
 
-    prompt = build(question, hits, generator.count_tokens, profile.prompt)
+    prompt = build(question, evidence.shown(), generator.count_tokens, profile.prompt)
+
+A source stands under its page's name alone. Under the page's own question a fine-tuned 135M model compared that with
+the question that was asked, and did not read: one swapped turned its answer round (docs/decisions/reading.md).
 
 The instruction never changes between questions, so the generator keeps its cache. Adapters are trained
 on this text: change it only together with `PROMPT_VERSION` (`rag/versions.py`).
@@ -21,7 +24,7 @@ from rag.retrieval.hits import Hit
 from rag.retrieval.names import Said, other_name
 
 ABSTENTION = "The sources do not cover this question."
-SYSTEM = f"You answer health questions from numbered sources. If the sources do not answer it, write: {ABSTENTION}"
+SYSTEM = "You answer health questions from numbered sources."
 REQUEST = "Quote the sentences of the sources that answer the question, with their numbers."
 """Said last, after the question: there the untrained 135M model follows it. Of its sentences 8 in 25 then follow a
 source closely (seven questions); with the same in the instruction 2 in 28 did (ten questions, these among them)."""
@@ -63,34 +66,36 @@ def neutral(text: str, tokens: Sequence[str] = ()) -> str:
 
 
 def build(
-    question: str, hits: Sequence[Hit], count_tokens: Callable[[Sequence[BaseMessage]], int], settings: Settings
+    question: str,
+    sources: Sequence[tuple[Hit, str]],
+    count_tokens: Callable[[Sequence[BaseMessage]], int],
+    settings: Settings,
 ) -> Prompt:
-    """The prompt for `question` over the best of `hits`, within `settings.max_tokens` in its template.
+    """The prompt for `question` over hits, each with the text to show, within `settings.max_tokens` in its template.
 
-    At most `settings.sources` hits, in the order of `arrange`. One that does not fit whole keeps the sentences most
+    At most `settings.sources` of them, in the order given. A text that does not fit whole keeps the sentences most
     like the question, in their order; one of which no sentence fits is left out. A question that would take
     more than half of the room loses its middle.
     """
     empty = count_tokens(_messages("", (), {}))
     room = max(32, settings.max_tokens - empty)
     asked, shortened = _fit_question(question, lambda text: count_tokens(_messages(text, (), {})) - empty, room // 2)
-    said = Said.of(asked)
-    headings = {hit.pair.id: _heading(hit, said) for hit in hits[: settings.sources]}
-    sources: list[Hit] = []
-    shown: list[str] = []
+    said = Said.of(question)
+    given = sources[: settings.sources]
+    headings = {hit.pair.id: _heading(hit, said) for hit, _ in given}
+    kept: list[tuple[Hit, str]] = []
 
     def fits(text: str, hit: Hit) -> bool:
-        messages = _messages(asked, [*zip(sources, shown, strict=True), (hit, text)], headings)
-        return count_tokens(messages) <= settings.max_tokens
+        return count_tokens(_messages(asked, [*kept, (hit, text)], headings)) <= settings.max_tokens
 
-    for hit in arrange(hits[: settings.sources]):
-        text = _source_text(hit)
-        kept = text if fits(text, hit) else _shorten(text, asked, lambda piece, hit=hit: fits(piece, hit))  # type: ignore[misc]
-        if kept:
-            sources.append(hit)
-            shown.append(kept)
-    messages = _messages(asked, list(zip(sources, shown, strict=True)), headings)
-    return Prompt(messages, tuple(sources), tuple(shown), shortened)
+    for hit, whole in given:
+        text = plain(whole).strip()
+        if not fits(text, hit):
+            text = _shorten(text, asked, lambda piece, hit=hit: fits(piece, hit))  # type: ignore[misc]
+        if text:
+            kept.append((hit, text))
+    messages = _messages(asked, kept, headings)
+    return Prompt(messages, tuple(hit for hit, _ in kept), tuple(text for _, text in kept), shortened)
 
 
 def arrange(hits: Sequence[Hit]) -> list[Hit]:
@@ -112,33 +117,21 @@ def _messages(question: str, sources: Sequence[tuple[Hit, str]], headings: Mappi
     parts: list[str] = []
     before = ""
     for n, (hit, text) in enumerate(sources, 1):
-        parts.append(f"[{n}] {CONTINUED if hit.pair.id == before else headings[hit.pair.id]}\n{text}")
+        heading = CONTINUED if hit.pair.id == before else headings[hit.pair.id]
+        parts.append(f"[{n}] {heading}".rstrip() + f"\n{text}")
         before = hit.pair.id
     return [SystemMessage(SYSTEM), HumanMessage("\n\n".join([*parts, f"Question: {question}\n{REQUEST}"]))]
 
 
 def _heading(hit: Hit, said: Said) -> str:
-    """The question that the source answers: it says more than the page's title, which many sources share.
-
-    Where the page's topic is asked for by another of its names, that name stands in it. Nothing else tells the
-    generator that the two are one: the fine-tuned 135M model refused 42 of 60 such questions, and refuses 4 so
-    (18 with both names, docs/decisions/other-names.md).
-    """
-    text = hit.pair.question or hit.pair.title
+    """The name of the page's topic, never its question; with the other name by which the topic is asked for."""
+    text = hit.pair.focus
     other = other_name(said, hit.pair)
-    if other:
-        at = text.lower().find(hit.pair.focus.lower()) if hit.pair.focus else -1
-        text = f"{text[:at]}{other}{text[at + len(hit.pair.focus) :]}" if at >= 0 else f"{text} ({other})"
-    text = " ".join(_plain(text).split())
+    text = " ".join(plain(f"{text} ({other})" if other else text).split())
     return text if len(text) <= HEADING_CHARACTERS else text[:HEADING_CHARACTERS].rsplit(" ", 1)[0] + " ..."
 
 
-def _source_text(hit: Hit) -> str:
-    lead_in = getattr(hit.passage, "lead_in", "")
-    return _plain(f"{lead_in}\n{hit.passage.text}" if lead_in else hit.passage.text).strip()
-
-
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """No control tokens, and no bracketed number that could pass for a source's."""
     return _NUMBER.sub(r"(\1)", neutral(text))
 

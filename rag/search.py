@@ -50,8 +50,8 @@ def main() -> int:
 
 def rows(question: str, found: Retrieval) -> list[dict[str, Any]]:
     """The passages, best first, as the reader of an answer would see them: rank, scores, source."""
-    from rag.pipeline import source
     from rag.retrieval.names import Said
+    from rag.sources import source
 
     said = Said.of(question)
     return [

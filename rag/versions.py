@@ -6,17 +6,17 @@ generating it again. A change that only moves or renames code raises nothing.
 
 from __future__ import annotations
 
-PROMPT_VERSION = 3
+PROMPT_VERSION = 4
 """Raise it when the same question and passages give other messages: wording, headings, what is cut."""
 
 GENERATION_VERSION = 1
 """Raise it when the same messages, weights and settings give another text: templates, decoding, int8 arithmetic, and
 the evaluation's batched decoding."""
 
-RETRIEVAL_VERSION = 5
+RETRIEVAL_VERSION = 6
 """Raise it when the same question and index give other passages, another order or another confidence."""
 
-ANSWER_VERSION = 5
+ANSWER_VERSION = 6
 """Raise it when the same draft and passages give another answer: emergencies, attribution, quoting, doses."""
 
 

@@ -108,8 +108,8 @@ def _prompts(profile: Profile, folder: Path, n: int) -> tuple[TransformersChat, 
     Raises UserError where it covers none.
     """
     from eval.generation.batched import local
-    from rag import prompt
     from rag.pipeline import Pipeline
+    from rag.sources import prompted
 
     pipeline = Pipeline.open(profile, folder, folder.parent / "models")
     chat, pairs = local(pipeline.generator), pipeline.index.pairs
@@ -117,7 +117,7 @@ def _prompts(profile: Profile, folder: Path, n: int) -> tuple[TransformersChat, 
     for row in random.Random(0).sample(range(len(pairs)), min(len(pairs), 4 * n)):
         retrieval = pipeline.retriever.retrieve(pairs[row].question)
         if retrieval.confidence >= profile.retriever.abstain_below:
-            built = prompt.build(pairs[row].question, retrieval.hits, chat.count_tokens, profile.prompt)
+            built = prompted(pipeline.retriever, pairs[row].question, retrieval, chat.count_tokens, profile.prompt)
             found.append(built.messages)
         if len(found) == n:
             break

@@ -1,6 +1,6 @@
 """Train the re-ranker: `medcite eval calibrate reranker --medquad medquad.zip --mediqa FOLDER --liveqa FOLDER`.
 
-Two networks learn from MedQuAD's train topics, asked in people's forms (`eval/datasets/forms.py`): whether a candidate
+Two networks learn from MedQuAD's train topics, asked in people's forms (`finetune/forms.py`): whether a candidate
 is a page on the topic, and whether it answers what is asked. A topic that the question is to miss is taken out of the
 candidates, and some synonyms are hidden from the list of names. The decision whether to answer is then fitted on
 questions of validation topics, made and real, covered and not; nothing of the test halves is looked at.
@@ -35,7 +35,7 @@ from rag.retrieval.reranker import (
 from rag.retrieval.trees import LEAF, Node, Trees
 
 if TYPE_CHECKING:
-    from eval.datasets.forms import Made
+    from finetune.forms import Made
     from index.splits import Split, Splits
     from rag.retrieval.hybrid import HybridRetriever
 
@@ -263,7 +263,7 @@ def main(args: argparse.Namespace) -> int:
     if args.medquad is None:
         raise UserError("where is MedQuAD? Give --medquad FILE, or set the variable MEDQUAD")
     profile = entry.load_for(args)
-    from eval.datasets.forms import made
+    from finetune.forms import made
     from index import splits
     from index.embedder import Embedder
     from index.progress import shown

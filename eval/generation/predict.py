@@ -245,6 +245,7 @@ class Run:
         from eval.generation.batched import adapter_off
         from rag import prompt
         from rag.generators.packed import exact
+        from rag.sources import prompted
 
         tuned = mode.startswith("finetuned")
         pipeline = self._over(regime, batched=False)
@@ -255,8 +256,10 @@ class Run:
             if mode in CLOSED:
                 messages = prompt.closed_book(pair.question)
             else:
-                hits = pipeline.retriever.retrieve(pair.question).hits
-                messages = prompt.build(pair.question, hits, chat.count_tokens, self.profile.prompt).messages
+                retriever = pipeline.retriever
+                found_hits = retriever.retrieve(pair.question)
+                settings = self.profile.prompt
+                messages = prompted(retriever, pair.question, found_hits, chat.count_tokens, settings).messages
             ids = chat.encode(messages, tuned)
             reference = chat.loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
             given = torch.tensor([ids + reference], device=model.device)

@@ -160,7 +160,7 @@ class Digest:
         """The sentences that answer, verbatim and cited, in the order of the sources; none where there is none."""
         found = candidates(texts, pieces, encode, self.kinds)
         chosen = found.best(self.order.probability(found.values), found.room(self.per_root))
-        return quoted(chosen, sources, 0)
+        return quoted(chosen, sources)
 
     def save(self, path: Path) -> None:
         """Write the model as JSON, the kinds aside. Raises UserError where it cannot be written."""

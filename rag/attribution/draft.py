@@ -21,6 +21,9 @@ MAX_DRAFT = 20_000
 """Characters of a draft that are read: more than any model here can write, and a bound on the time taken."""
 MAX_SENTENCES = 300
 """Sentences of a draft that are read, for the same reason."""
+LOOP_PERIOD, LOOP_COPIES, LOOP_WORDS = 40, 3, 12
+"""A loop: at most so many words, said so many times in a row or more, and so many words in all at least. Of what the
+fine-tuned 135M model wrote from memory to eight questions, three ran to the limit of 512 tokens in loops."""
 
 _N = r"\d{1,3}"
 _MANY = rf"{_N}(?:\s*(?:,\s*and|,|;|&|-|–|and)\s*(?:sources?\s*)?{_N})*"
@@ -188,3 +191,20 @@ def is_cut(piece: Piece, pieces: Sequence[Piece]) -> bool:
         return True
     others = [other for other in pieces[:-1] if other.mark]
     return bool(others) and all(_ENDS.search(other.text) for other in others)
+
+
+def unlooped(draft: str) -> str:
+    """The draft up to the end of the first copy of what it then says again and again; the draft itself if it does not.
+
+    Only words behind which white space stands are looked at, so that it is the same however the draft came in.
+    """
+    found = [(match.group(), match.end()) for match in re.finditer(r"\S+(?=\s)", draft[:MAX_DRAFT])]
+    said = [word for word, _ in found]
+    for at in range(LOOP_WORDS, len(said) + 1):
+        for period in range(1, min(LOOP_PERIOD, at // LOOP_COPIES) + 1):
+            if said[at - 1] != said[at - 1 - period]:
+                continue
+            begun = at - period * max(LOOP_COPIES, -(-LOOP_WORDS // period))
+            if begun >= 0 and said[begun : at - period] == said[begun + period : at]:
+                return draft[: found[begun + period - 1][1]]
+    return draft

@@ -8,13 +8,14 @@ it, a list with its lead-in; then the best of the others, while they are nearly 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from index.sentences import LIST_MARK
 from rag.answer import Sentence, Source
-from rag.retrieval.reading import NO_WEIGHTS, WORDS_SAID, Encode, Line, Piece, read
+from rag.retrieval.reading import NO_WEIGHTS, SAME, WORDS_SAID, Encode, Line, Piece, read
 
 MAX_WORDS = 110
 """Words quoted in all; an answer of a specific aspect is rarely longer than half of this."""
@@ -25,6 +26,11 @@ OTHER = 0.75
 LEAST_WORDS, SHORT_OF = 50, 0.5
 """Up to so many words, sentences are quoted down to this share of the best one's value: where 100 answers were read,
 one sentence alone often said only a part of what was asked."""
+SHOWN_WORDS = 220
+"""Words that a generator is shown: twice what is chosen, so that it chooses, too."""
+OWN = 2
+"""How many times as much is quoted of an answer whose very question is asked. Of MedQuAD's answers half are longer than
+MAX_WORDS (docs/decisions/training.md)."""
 REPEAT = 0.6
 """Share of a sentence's words past which it says what was said."""
 RANK = 0.03
@@ -48,8 +54,41 @@ def choose(
     `weights`: the question's words (`reading.read`).
     Empty where no source holds a sentence.
     """
+    return quoted(answering(scored(texts, pieces, encode, weights), pieces, max_words), sources)
+
+
+def scored(
+    texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, weights: Mapping[str, float] = NO_WEIGHTS
+) -> list[Line]:
+    """Every sentence of the pieces, in their order, with what it is worth as an answer."""
     found = read(texts, pieces, encode, EMBEDDED, weights)
-    lines = [replace(line, value=line.value - RANK * line.piece) for line in found]
+    return [replace(line, value=line.value - RANK * line.piece) for line in found]
+
+
+def answering(lines: Sequence[Line], pieces: Sequence[Piece], max_words: int = MAX_WORDS) -> list[Line]:
+    """The lines that answer (`pick`). Where the corpus's very own question is asked its answer is given, from its
+    beginning and up to OWN times as many words: the institute's whole answer to the institute's question.
+    """
+    best = max(lines, key=lambda line: line.value, default=None)
+    if best is None or pieces[best.piece].question < SAME:
+        return pick(lines, max_words)
+    found: list[Line] = []
+    room = OWN * max_words
+    for line in sorted(lines, key=lambda one: (one.piece != best.piece, one.piece, one.place)):
+        if pieces[line.piece].question < SAME or line.value == -math.inf or line.points:
+            continue
+        room -= _size(line)
+        if room < 0 and found:
+            break
+        found.append(line)
+    return found
+
+
+def pick(lines: Sequence[Line], max_words: int = MAX_WORDS) -> list[Line]:
+    """The lines that answer, at most `max_words` words: those of the best one's source first, each source in its order.
+
+    One line is always given, however long; none where there is none.
+    """
     if not lines:
         return []
     best = max(lines, key=lambda line: line.value)
@@ -68,7 +107,45 @@ def choose(
             chosen += run
             said |= set().union(*map(_words, run))
             room -= size
-    return quoted(chosen, sources, best.piece)
+    return sorted(chosen, key=lambda line: (line.piece != best.piece, line.piece, line.place))
+
+
+def shown(
+    lines: Sequence[Line], chosen: Sequence[Line], pieces: Sequence[Piece], max_words: int = SHOWN_WORDS
+) -> dict[int, str]:
+    """What a generator is shown of each piece, by its place: the chosen lines, and then up to `max_words` words in all
+    of those beside them and of the best others; in the order and with the lists of the page.
+    """
+    kept = set(chosen)
+    near = {(line.piece, line.place + step) for line in chosen for step in (-1, 1)}
+    room = max_words - sum(map(_size, kept))
+    others = [line for line in lines if line not in kept and line.value > -math.inf]
+    for line in sorted(others, key=lambda one: ((one.piece, one.place) not in near, -one.value)):
+        if _size(line) <= room:
+            kept.add(line)
+            room -= _size(line)
+    texts: dict[int, str] = {}
+    before: Line | None = None
+    for line in sorted(kept, key=lambda one: (one.piece, one.place)):
+        if before is None or before.piece != line.piece:
+            texts[line.piece] = line.text
+        else:
+            between = layout(before, line, pieces[line.piece].text)
+            texts[line.piece] += (between.replace("\n\n", "\n") or " ") + line.text
+        before = line
+    return texts
+
+
+def layout(before: Line, line: Line, text: str) -> str:
+    """What stands between two lines of one piece whose text is `text`: line breaks and a list's mark, or a space."""
+    if before.place + 1 != line.place:
+        gap = text[max(text.rfind("\n", 0, line.start), before.end) : line.start]
+        listed = LIST_MARK.search(gap) if line.item else None
+        return "\n" + (listed.group() if listed else "")
+    gap = text[before.end : line.start]
+    listed = LIST_MARK.search(gap)
+    lines = "\n\n" if gap.count("\n") > 1 else "\n" if "\n" in gap else " "
+    return lines + (listed.group() if listed else "")
 
 
 def _words(line: Line) -> frozenset[str]:
@@ -118,18 +195,14 @@ def leads_in(text: str) -> bool:
     return not re.search(r"[.?!][)\]\"'”’]*$", text.rstrip())
 
 
-def quoted(chosen: Sequence[Line], sources: Sequence[Source], first: int) -> list[Sentence]:
-    """The lines as sentences of an answer, each citing its source: those of source `first`, then the others."""
-    ordered = sorted(chosen, key=lambda line: (line.piece != first, line.piece, line.place))
+def quoted(chosen: Sequence[Line], sources: Sequence[Source]) -> list[Sentence]:
+    """The lines, in their order, as sentences of an answer, each citing its source."""
     found: list[Sentence] = []
     before: Line | None = None
-    for line in ordered:
-        layout, mark = "\n\n" if before else "", ""
+    for line in chosen:
+        between = "\n\n" if before else ""
         if before and (before.piece, before.place + 1) == (line.piece, line.place):
-            gap = sources[line.piece].text[before.end : line.start]
-            layout = "\n\n" if gap.count("\n") > 1 else "\n" if "\n" in gap else " "
-            listed = LIST_MARK.search(gap)
-            mark = listed.group() if listed else ""
+            between = layout(before, line, sources[line.piece].text)
         found.append(
             Sentence(
                 text=line.text,
@@ -137,7 +210,7 @@ def quoted(chosen: Sequence[Line], sources: Sequence[Source], first: int) -> lis
                 support=1.0,
                 supported=True,
                 quoted=True,
-                before=layout + mark,
+                before=between,
             )
         )
         before = line

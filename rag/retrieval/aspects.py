@@ -24,13 +24,14 @@ from index.corpus import QAPair
 @dataclass(frozen=True, slots=True)
 class Aspect:
     """Words by which a question asks for it, the question types that answer it (0..1), words of a text on it, the
-    aspects whose words only ask for it, and words that ask for it by its name."""
+    aspects whose words only ask for it, words that ask for it by its name, and the aspect as the chat says it."""
 
     asks: re.Pattern[str]
     types: dict[str, float]
     cue: re.Pattern[str]
     implies: frozenset[str]
     named: re.Pattern[str] | None
+    means: str
 
 
 DEFINITION = "definition"
@@ -50,6 +51,7 @@ def _read() -> dict[str, Aspect]:
             _pattern(row["cue"]),
             frozenset(row.get("implies", ())),
             _pattern(row["named"]) if "named" in row else None,
+            row["means"],
         )
         for name, row in tomllib.loads(TABLE.read_text("utf-8")).items()
     }

@@ -61,12 +61,13 @@ def chat(profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Transfor
     return TransformersChat.load(profile.generator, tmp_path_factory.mktemp("weights"))
 
 
-def hits(count: int, sentences: int) -> list[Hit]:
+def shown(count: int, sentences: int) -> list[tuple[Hit, str]]:
     made = []
     for row in range(count):
         text = " ".join(f"Sentence {n} of page {row} tells of gout, a painful arthritis." for n in range(sentences))
         pair = QAPair(id=f"p{row}", question="What is gout?", answer=text, focus="Gout", source="NIDDK")
-        made.append(Hit(row, Passage(f"p{row}.0", row, 0, 0, len(text), text), pair, 1.0, 0.5, 0.5, 1.0))
+        passage = Passage(f"p{row}.0", row, 0, 0, len(text), text)
+        made.append((Hit(row, passage, pair, 1.0, 0.5, 0.5, 1.0), text))
     return made
 
 
@@ -83,15 +84,15 @@ def test_the_prompt_is_tinyllamas_template_to_the_letter(chat: TransformersChat)
 
 
 def test_a_full_prompt_fits_the_window(chat: TransformersChat, profile: Profile) -> None:
-    built = build("What is gout?", hits(5, 40), chat.count_tokens, profile.prompt)
+    built = build("What is gout?", shown(5, 40), chat.count_tokens, profile.prompt)
     size = chat.count_tokens(built.messages)
     assert profile.prompt.max_tokens - 60 < size <= profile.prompt.max_tokens
-    assert chat.render(built.messages).startswith(f"<|system|>\n{SYSTEM}</s>\n<|user|>\n[1] What")
+    assert chat.render(built.messages).startswith(f"<|system|>\n{SYSTEM}</s>\n<|user|>\n[1] Gout\n")
     assert size + profile.generator.max_new_tokens <= profile.generator.context_tokens
 
 
 def test_it_streams_with_usage_and_a_reason(chat: TransformersChat, profile: Profile) -> None:
-    messages = build("What is gout?", hits(2, 4), chat.count_tokens, profile.prompt).messages
+    messages = build("What is gout?", shown(2, 4), chat.count_tokens, profile.prompt).messages
     chunks = list(chat.stream(messages, max_new_tokens=12, min_new_tokens=12))
     assert len(chunks) > 2
     assert chunks[-1].usage_metadata is not None

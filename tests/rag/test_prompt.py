@@ -17,7 +17,8 @@ from configs.schema import Prompt as Settings
 from index.corpus import QAPair
 from index.passages import Passage
 from index.sentences import spans
-from rag.prompt import ABSTENTION, CLOSED_BOOK_BYTES, CUT, REQUEST, SYSTEM, arrange, build, closed_book, neutral
+from rag.prompt import CLOSED_BOOK_BYTES, CUT, REQUEST, SYSTEM, Prompt, arrange, closed_book, neutral
+from rag.prompt import build as build_of
 from rag.retrieval.hits import Hit
 
 GOUT = (
@@ -42,59 +43,73 @@ def hit(row: int, text: str, title: str = "Gout", lead_in: str = "", source: str
     return Hit(row, passage, pair, 1.0, 0.5, 0.5, 1.0)
 
 
+def build(
+    question: str, hits: Sequence[Hit], count: Callable[[Sequence[BaseMessage]], int], settings: Settings
+) -> Prompt:
+    """The prompt over the whole texts of the hits."""
+    return build_of(question, [(one, one.passage.text) for one in hits], count, settings)
+
+
 def test_the_instruction_comes_first_the_question_last_and_sources_are_numbered() -> None:
     made = build("What is gout?", [hit(1, GOUT), hit(2, "Rest helps.", "Joint pain", source="")], count, Settings())
     assert made.messages[0].text == SYSTEM
-    assert ABSTENTION in SYSTEM
     asked = made.messages[-1].text
-    assert asked.startswith(f"[1] What is Gout?\n{GOUT}\n\n")
-    assert "\n\n[2] What is Joint pain?\nRest helps.\n\n" in asked
+    assert asked.startswith(f"[1] Gout\n{GOUT}\n\n")
+    assert "\n\n[2] Joint pain\nRest helps.\n\n" in asked
     assert asked.endswith(f"\n\nQuestion: What is gout?\n{REQUEST}")
     assert [item.row for item in made.sources] == [1, 2]
     assert made.shown == (GOUT, "Rest helps.")
     assert not made.question_shortened
 
 
-def test_a_source_is_headed_by_the_name_that_the_question_uses() -> None:
+def test_a_source_is_headed_by_its_topic_and_the_name_that_the_question_uses() -> None:
     base = hit(1, GOUT)
     known = replace(base, pair=replace(base.pair, synonyms=("Podagra", "Gouty arthritis")))
-    elsewhere = replace(known, pair=replace(known.pair, question="What helps?"))
+    nameless = replace(base, pair=replace(base.pair, focus=""))
 
     def heading(question: str, source: Hit) -> str:
         return build(question, [source], count, Settings()).messages[-1].text.split("\n", 1)[0]
 
-    assert heading("What causes podagra?", known) == "[1] What is Podagra?"
-    assert heading("What causes podagra?", elsewhere) == "[1] What helps? (Podagra)"
-    assert heading("Is podagra gout?", known) == heading("What causes gout?", known) == "[1] What is Gout?"
-    assert heading("What causes podagra?", base) == "[1] What is Gout?"
+    assert heading("What causes podagra?", known) == "[1] Gout (Podagra)"
+    assert heading("Is podagra gout?", known) == heading("What causes gout?", known) == "[1] Gout"
+    assert heading("What causes podagra?", base) == "[1] Gout"
+    assert heading("What causes gout?", nameless) == "[1]"
+
+
+@given(st.text(max_size=60), st.sampled_from(["symptoms", "treatment", "", "no such type"]))
+@settings(max_examples=30, deadline=None)
+def test_what_a_page_asks_and_its_type_are_nowhere_in_the_prompt(question: str, kind: str) -> None:
+    """A generator that is told them compares them with the question, and does not read."""
+    base = hit(1, GOUT)
+    other = replace(base, pair=replace(base.pair, question=question, question_type=kind, document="9", id="p1"))
+    asked = "What helps against gout?"
+    assert build(asked, [other], count, Settings()).messages == build(asked, [base], count, Settings()).messages
 
 
 def test_passages_of_one_answer_stand_together_in_reading_order() -> None:
     def piece(row: int, ordinal: int, pair: str) -> Hit:
         base = hit(row, f"Piece {ordinal} of {pair}.")
         return replace(
-            base, passage=replace(base.passage, ordinal=ordinal), pair=replace(base.pair, id=pair, question=f"{pair}?")
+            base, passage=replace(base.passage, ordinal=ordinal), pair=replace(base.pair, id=pair, focus=pair)
         )
 
     found = [piece(1, 2, "a"), piece(2, 0, "b"), piece(3, 0, "a"), piece(4, 1, "a")]
     assert [one.row for one in arrange(found)] == [3, 4, 1, 2]
-    asked = build("q?", found, count, Settings(sources=4)).messages[-1].text
-    assert asked.startswith("[1] a?\nPiece 0 of a.\n\n[2] (continued)\nPiece 1 of a.\n\n[3] (continued)\nPiece 2")
-    assert "[4] b?\nPiece 0 of b." in asked
+    asked = build("q?", arrange(found), count, Settings(sources=4)).messages[-1].text
+    assert asked.startswith("[1] a\nPiece 0 of a.\n\n[2] (continued)\nPiece 1 of a.\n\n[3] (continued)\nPiece 2")
+    assert "[4] b\nPiece 0 of b." in asked
 
 
 def test_a_long_heading_is_cut_at_a_word() -> None:
-    long = replace(hit(1, "Rest helps."), pair=QAPair(id="x", question="why " * 200, answer="Rest helps."))
+    long = replace(hit(1, "Rest helps."), pair=QAPair(id="x", question="?", focus="why " * 200, answer="Rest helps."))
     first = build("q?", [long], count, Settings()).messages[-1].text.splitlines()[0]
     assert first.endswith("why ...")
     assert len(first) < 180
 
 
-def test_no_more_sources_than_set_and_a_lead_in_goes_with_its_list() -> None:
-    hits = [hit(row, f"Text {row}.", lead_in="Symptoms include:" if row == 0 else "") for row in range(5)]
-    made = build("q?", hits, count, Settings(sources=2))
-    assert len(made.sources) == 2
-    assert made.shown[0] == "Symptoms include:\nText 0."
+def test_no_more_sources_than_set() -> None:
+    made = build("q?", [hit(row, f"Text {row}.") for row in range(5)], count, Settings(sources=2))
+    assert made.shown == ("Text 0.", "Text 1.")
     assert build("q?", [], count, Settings()).sources == ()
 
 

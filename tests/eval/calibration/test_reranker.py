@@ -20,7 +20,7 @@ from eval.calibration.reranker import (
     figures,
     networks,
 )
-from eval.datasets.forms import Made, made
+from finetune.forms import Made, made
 from index import build, splits
 from index.readers import ReadReport
 from index.sources import Corpus

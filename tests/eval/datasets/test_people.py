@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from configs.errors import UserError
-from eval.datasets.forms import made
 from eval.datasets.people import page_of, people
+from finetune.forms import made
 from index.corpus import QAPair
 
 PAIRS = [

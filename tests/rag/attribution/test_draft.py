@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from index.words import tokens
-from rag.attribution.draft import is_cut, is_noise, pieces_of, unmarked
+from rag.attribution.draft import is_cut, is_noise, pieces_of, unlooped, unmarked
 
 
 def test_a_mark_belongs_to_what_it_follows_and_at_a_lines_start_to_what_follows_it() -> None:
@@ -34,3 +38,39 @@ def test_filler_and_a_sentence_that_stops_in_the_middle_are_told() -> None:
     assert [is_noise(piece, tokens("What is gout?")) for piece in pieces] == [True, False]
     assert is_cut(pieces[1], pieces)
     assert not is_cut(pieces[0], pieces)
+
+
+@pytest.mark.parametrize(
+    ("begins", "copy"),
+    [
+        ("Gout hurts. ", "It can be treated with rest and ice. "),
+        ("Symptoms include:\n", "- pain in the toe\n- a swollen knee\n"),
+        ("Gout is ", "very "),
+        ("", "gout and "),
+    ],
+)
+def test_a_draft_that_repeats_itself_ends_with_the_first_copy(begins: str, copy: str) -> None:
+    draft = begins + copy * 20
+    assert unlooped(draft) == (begins + copy).rstrip()
+    for end in range(len(draft)):  # however much of it has come in, what is kept is the same, or not yet a loop
+        assert unlooped(draft[:end]) in (draft[:end], unlooped(draft))
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "Pain, pain, pain. It hurts, and it hurts, and it goes on hurting. ",
+        "Rest the foot. Ice the foot. Raise the foot. Rest the hand. Ice the hand. Raise the hand. ",
+        "- 1 mg a day\n- 2 mg a day\n- 3 mg a day\n- 4 mg a day\n",
+        "Take a rest. Take a rest. ",
+        "",
+    ],
+)
+def test_a_draft_that_says_things_alike_is_left_alone(draft: str) -> None:
+    assert unlooped(draft) == draft
+
+
+def test_the_end_of_a_long_loop_is_found_at_once() -> None:
+    begun = time.perf_counter()
+    unlooped("Gout hurts the big toe most. " + " ".join(f"word{n}" for n in range(4000)))
+    assert time.perf_counter() - begun < 2

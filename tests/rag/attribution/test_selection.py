@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rag.answer import Sentence, Source
 from rag.attribution.highlights import highlights
-from rag.attribution.selection import choose
+from rag.attribution.selection import answering, choose, pick, scored, shown
 from rag.retrieval.reading import Piece
 from tests.fakes import FakeEmbedder
 
@@ -100,3 +100,39 @@ def test_any_text_is_quoted_verbatim(question: str, texts: list[str], room: int)
     for item in highlights(found, sources):
         assert item.used == any(item.n in s.citations for s in found)
         assert bool(item.highlights) == item.used
+
+
+def test_an_answer_whose_very_question_is_asked_is_given_from_its_beginning() -> None:
+    pieces = [Piece(PAGE, "information", True, question=1.0), Piece(OTHER, "information", True, question=0.5)]
+    lines = scored(["how long does an attack of gout last"], pieces, encode)
+    found = answering(lines, pieces)
+    assert [line.text for line in found][:2] == [line.text for line in lines if line.piece == 0][:2]
+    assert {line.piece for line in found} == {0}
+    assert not any(line.text.endswith("?") for line in found)
+    assert len(answering(lines, pieces, 5)) < len(found)
+    unlike = [Piece(PAGE, "information", True, question=0.9), pieces[1]]
+    assert answering(scored(["how long does an attack of gout last"], unlike, encode), unlike) == pick(
+        scored(["how long does an attack of gout last"], unlike, encode)
+    )
+
+
+@given(st.integers(1, 120), st.sampled_from(["gout", "how long does an attack of gout last", "overweight people"]))
+@settings(max_examples=40, deadline=None)
+def test_a_generator_is_shown_what_was_chosen_and_more_of_the_page(room: int, question: str) -> None:
+    pieces = [Piece(PAGE, "information", True), Piece(OTHER, "information", True)]
+    lines = scored([question], pieces, encode)
+    chosen = pick(lines, 20)
+    texts = shown(lines, chosen, pieces, room)
+    for line in chosen:
+        assert line.text in texts[line.piece]
+    kept = [line for line in lines if line.piece in texts and line.text in texts[line.piece]]
+    assert sum(len(line.text.split()) for line in kept) <= max(room, sum(len(line.text.split()) for line in chosen))
+    for at, text in texts.items():
+        places = [text.index(line.text) for line in kept if line.piece == at]
+        assert places == sorted(places), "in the order of the page"
+
+
+def test_what_a_generator_is_shown_keeps_lists() -> None:
+    pieces = [Piece(PAGE, "information", True)]
+    lines = scored(["who is more likely to get gout, overweight people?"], pieces, encode)
+    assert "if you:\n- Are a man\n- Are overweight\n- Drink alcohol" in shown(lines, pick(lines, 40), pieces)[0]

@@ -55,6 +55,9 @@ def test_headings_and_questions_say_nothing() -> None:
     assert says_nothing("How is it treated?", item=False)
     assert says_nothing("These resources address the diagnosis or management of gout:", item=False)
     assert not says_nothing("Rest.", item=False)
+    assert says_nothing("NIH: National Institute on Aging and Its Offices", item=False)
+    assert says_nothing("In these cases, the sign or symptom may be rare or common.", item=False)
+    assert not says_nothing("Treatment of gout may include", item=False)
     assert read(["gout"], [], EMBEDDER.encode) == []
 
 

@@ -1,8 +1,9 @@
 """Questions in the forms that people use, made by rules from a corpus's topics, for training and calibration.
 
     made(pairs, rows, 4000, seed=0)   ->   [Made("how long does shingles last", row=..., kind="covered"), ...]
+    asked(pair, dice)                 ->   "is there anything that helps with gout"
 
-`questions/forms.toml` holds the forms: keywords, whole questions, stories that name the topic and ask afterwards, and
+`forms.toml` holds the forms: keywords, whole questions, stories that name the topic and ask afterwards, and
 questions that no page answers. Some names are misspelt, some are a synonym whose being one is hidden from retrieval.
 """
 
@@ -13,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +22,14 @@ from index.corpus import QAPair
 from index.splits import normalize
 from rag.retrieval.names import theme
 
-FORMS = Path(__file__).parent / "questions" / "forms.toml"
+FORMS = Path(__file__).with_name("forms.toml")
 OFF, MASKED, STORY, SYNONYM, HIDDEN, MISSPELT, LOWER = 0.15, 0.28, 0.3, 0.45, 0.6, 0.15, 0.7
 """Shares: questions that no page answers; of the others, those whose topic is taken out of the index; stories;
 questions by a synonym, and of these those that are hidden; misspelt names; names in lower case."""
 COMMON = frozenset({"information", "symptoms", "treatment", "causes"})
 """Question types that people ask for most: drawn more often."""
+OPENED = 0.15
+"""Of the questions of `asked`, those that begin with a greeting or a sentence about the asker."""
 MAX_NAME_WORDS = 8
 
 
@@ -42,9 +46,37 @@ class Made:
     hidden: str = ""
 
 
+@cache
+def forms_of() -> dict[str, Any]:
+    """The table of forms."""
+    return tomllib.loads(FORMS.read_text("utf-8"))
+
+
+def asked(pair: QAPair, dice: random.Random, kind: str = "", second: str = "") -> str:
+    """A question of type `kind` (the pair's own where it is empty) about the pair's focus, as somebody may put it.
+
+    With `second` it asks for two things. Empty where there is no form for the type, or no short name.
+    """
+    forms, kind = forms_of(), kind or pair.question_type
+    name, _ = _name(pair, dice)
+    if kind not in forms["asked"] or not pair.focus or len(name.split()) > MAX_NAME_WORDS:
+        return ""
+    if dice.random() < STORY and not second:
+        return _story(forms, kind, name, dice)
+    question: str = dice.choice([*forms["asked"][kind], *forms["more"][kind]]).format(x=name)
+    if second:
+        also = dice.choice(forms["after"][second])
+        question = f"{question.rstrip(' ?.')} and {also[:1].lower()}{also[1:]}"
+    elif dice.random() < OPENED:
+        question = dice.choice(forms["openings"]) + question
+    if dice.random() < 0.4 and question[-1] not in "?.!":
+        question += "?"
+    return question
+
+
 def made(pairs: Sequence[QAPair], rows: Iterable[int], count: int, seed: int) -> list[Made]:
     """`count` questions over pairs among `rows` that have a focus; every institute's pages alike."""
-    forms = tomllib.loads(FORMS.read_text("utf-8"))
+    forms = forms_of()
     dice = random.Random(f"forms {seed}")
     groups: dict[str, dict[str, list[int]]] = {}
     for row in rows:

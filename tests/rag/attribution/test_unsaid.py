@@ -1,0 +1,35 @@
+"""What was asked beside something else and is not in the answer is said, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.answer import Answer, Sentence
+from rag.attribution.unsaid import unsaid
+from rag.retrieval.aspects import ASPECTS
+
+CAUSES = Sentence(text="Gout is caused by uric acid in the joints.", citations=(1,), supported=True)
+HEREDITY = Sentence(text="It tends to run in families.", citations=(2,), supported=True)
+
+
+def test_the_second_thing_that_nothing_speaks_of_is_named() -> None:
+    question = "what causes gout and is it hereditary?"
+    assert unsaid(question, [CAUSES], {1: "causes"}) == ("whether it is inherited",)
+    assert unsaid(question, [CAUSES, HEREDITY], {1: "causes", 2: "causes"}) == ()
+    assert unsaid(question, [CAUSES, CAUSES], {1: "inheritance"}) == (), "its page is on heredity"
+    assert unsaid(question, [CAUSES.model_copy(update={"citations": ()})], {}) == (), "nothing is cited"
+
+
+@pytest.mark.parametrize("question", ["is gout hereditary?", "gout", "what causes gout"])
+def test_of_one_thing_retrieval_has_decided(question: str) -> None:
+    assert unsaid(question, [CAUSES], {1: "causes"}) == ()
+
+
+def test_the_answer_says_it_in_one_line_at_its_end() -> None:
+    answer = Answer(question="q", status="answered", mode="extractive", sentences=(CAUSES,), missing=("its symptoms",))
+    assert answer.text.endswith("[1]\n\nThe sources found do not say: its symptoms.")
+    assert answer.model_copy(update={"missing": ()}).text.endswith("[1]")
+
+
+def test_every_aspect_has_words() -> None:
+    assert all(aspect.means and aspect.means[0].islower() for aspect in ASPECTS.values())

@@ -1,0 +1,183 @@
+"""Whether an answer hangs on what should not matter: `medcite eval swaps`.
+
+    medcite eval swaps [--part test] [-n 60] [--json FILE]
+
+People's questions are answered as they are, and again with one thing changed: what the sources' pages ask (`page
+question`), the names that head them (`no heading`), their order, how many they are (`fewer`: without those that the
+answer does not cite; `one more`: a page on another topic), and how the question is put (`wording`). An answer is
+unchanged where the generator writes again, or is passed over again, and the same sentences stand in it, in any order.
+`overlap` is the mean share of words in common (F1), which tells a sentence more from another answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs import entry
+from configs.errors import UserError
+from configs.files import said, write_json
+from configs.modes import Mode
+from eval.datasets.people import people
+from eval.metrics.shares import share
+from index.words import words
+
+if TYPE_CHECKING:
+    from rag.pipeline import Pipeline
+    from rag.retrieval.hits import Hit
+
+Shown = list[tuple["Hit", str]]
+MODES: tuple[Mode, ...] = ("finetuned+rag", "base+rag")
+OTHER_WORDING: tuple[Callable[[str], str], ...] = (
+    lambda question: f"Hello, {question}",
+    lambda question: f"{question.rstrip(' .?!')} please",
+    lambda question: question.rstrip(" ?") if question.endswith("?") else f"{question}?",
+    lambda question: question.lower() if question != question.lower() else question.capitalize(),
+)
+"""Ways to put a question again that change nothing about it; one each, by seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What stands after a draft was checked: whether it was kept, and its sentences."""
+
+    kept: bool
+    sentences: tuple[str, ...]
+    cited: frozenset[int]
+
+    def same(self, other: Written) -> bool:
+        """Whether the decision and the sentences are the same, in whatever order."""
+        return self.kept == other.kept and Counter(self.sentences) == Counter(other.sentences)
+
+    def overlap(self, other: Written) -> float:
+        """F1 of the words of both, as often as they occur; 1 where both are empty."""
+        mine, theirs = (Counter(words(" ".join(one.sentences).lower())) for one in (self, other))
+        total = sum(mine.values()) + sum(theirs.values())
+        return 2 * sum((mine & theirs).values()) / total if total else 1.0
+
+
+def variants(
+    shown: Shown, cited: frozenset[int], other: tuple[Hit, str] | None, questions: Sequence[str]
+) -> dict[str, Shown]:
+    """The sources with one thing changed, by its name; `cited` are places in `shown`, `questions` those of other pages.
+
+    Left out where it would change nothing: the order and the number of one source.
+    """
+    asking = [
+        (replace(hit, pair=replace(hit.pair, question=questions[at % len(questions)])), text)
+        for at, (hit, text) in enumerate(shown)
+    ]
+    unnamed = [(replace(hit, pair=replace(hit.pair, focus="", synonyms=())), text) for hit, text in shown]
+    fewer = [one for at, one in enumerate(shown) if at in cited]
+    found = {"page question": asking, "no heading": unnamed, "order": shown[::-1], "fewer": fewer}
+    found["one more"] = [*shown, other] if other else []
+    return {name: one for name, one in found.items() if one and (name == "page question" or one != shown)}
+
+
+class Writer:
+    """The generator over given sources, with the checks of the pipeline."""
+
+    def __init__(self, pipeline: Pipeline, mode: Mode) -> None:
+        self.pipeline = pipeline
+        self.tuned = mode.startswith("finetuned")
+
+    def write(self, question: str, shown: Shown) -> Written:
+        """What the generator makes of the sources."""
+        from rag import prompt
+        from rag.attribution.attribute import attribute
+        from rag.attribution.draft import unlooped
+        from rag.retrieval.names import Said
+        from rag.sources import source
+
+        profile, generator = self.pipeline.profile, self.pipeline.generator
+        room = profile.prompt.model_copy(update={"sources": len(shown)})
+        built = prompt.build(question, shown, generator.count_tokens, room)
+        draft = "".join(str(chunk.content) for chunk in generator.stream(built.messages, adapter=self.tuned))
+        asked = Said.of(question)
+        sources = [source(n, hit, asked) for n, hit in enumerate(built.sources, 1)]
+        found = attribute(unlooped(draft), sources, profile.answering, question=question)
+        held = sum(len(one.text.split()) for one in found if one.supported)
+        every = sum(len(one.text.split()) for one in found)
+        kept = bool(every) and held / every >= profile.answering.fallback_below
+        numbers = {hit.row: n for n, hit in enumerate(built.sources, 1)}
+        used = {n for one in found for n in one.citations}
+        cited = frozenset(at for at, (hit, _) in enumerate(shown) if numbers.get(hit.row) in used)
+        return Written(kept, tuple(one.text for one in found if one.supported), cited)
+
+    def shown(self, question: str) -> Shown:
+        """The sources that the chat would show its generator; none where it would not answer."""
+        from rag.emergency.phrases import red_flag
+        from rag.retrieval.names import Said
+        from rag.sources import evidence
+
+        pipeline = self.pipeline
+        found = pipeline.retriever.retrieve(question)
+        below = found.confidence < pipeline.profile.retriever.abstain_below
+        if below or not found.hits or red_flag(question) or pipeline.emergency_classifier(question, pipeline.retriever):
+            return []
+        return evidence(pipeline.retriever, found.hits, found.texts or (question,), Said.of(question)).shown()
+
+
+def measure(writer: Writer, questions: Sequence[str], seed: int = 0) -> dict[str, list[tuple[bool, float]]]:
+    """For each change: of each question that is answered, whether the answer is unchanged, and the overlap."""
+    from index.progress import shown as progress
+
+    dice = random.Random(seed)
+    found: dict[str, list[tuple[bool, float]]] = {}
+    pages = [(question, shown) for question in questions if (shown := writer.shown(question))]
+    with progress() as say:
+        for done, (question, shown) in enumerate(pages):
+            say("questions", done, len(pages))
+            plain = writer.write(question, shown)
+            topics = {hit.pair.focus for hit, _ in shown}
+            others = [one for _, page in pages for one in page if one[0].pair.focus not in topics]
+            other = dice.choice(others) if others else None
+            asked = [hit.pair.question for hit, _ in dice.sample(others, min(5, len(others)))] or ["?"]
+            changed = variants(shown, plain.cited, other, asked)
+            made = {name: writer.write(question, one) for name, one in changed.items()}
+            again = dice.choice(OTHER_WORDING)(question)
+            made["wording"] = writer.write(again, writer.shown(again))
+            for name, one in made.items():
+                found.setdefault(name, []).append((plain.same(one), plain.overlap(one)))
+    return found
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--part", choices=("train", "validation", "test"), default="test", help="of people's questions")
+    parser.add_argument("-n", type=int, default=60, help="questions, covered ones (default: 60)")
+    parser.add_argument("--mode", choices=MODES, default="finetuned+rag", help="default: finetuned+rag")
+    parser.add_argument("--index", type=Path, help="the index of MedQuAD (default: data/index)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    entry.add_arguments(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure, print, and write where asked."""
+    from rag.pipeline import Pipeline
+
+    if args.n < 2:
+        raise UserError("-n must be 2 at least: a source of another question is put in")
+    profile = entry.load_for(args)
+    pipeline = Pipeline.open(profile, args.index or entry.index_folder(), entry.data_folder() / "models")
+    covered = [one.question for one in people(args.part) if one.covered]
+    questions = random.Random(0).sample(covered, min(args.n, len(covered)))
+    found = measure(Writer(pipeline, args.mode), questions)
+    result: dict[str, Any] = {}
+    for name, outcomes in found.items():
+        result[name] = share([same for same, _ in outcomes])
+        result[name]["overlap"] = round(sum(overlap for _, overlap in outcomes) / len(outcomes), 3)
+    for name, value in result.items():
+        print(
+            f"{name:16} unchanged {value['share']:.3f} [{value['low']:.3f}, {value['high']:.3f}] "
+            f"overlap {value['overlap']:.3f} n={value['n']}"
+        )
+    if args.json:
+        with said(args.json):
+            write_json(args.json, {"part": args.part, "mode": args.mode, "swaps": result})
+    return 0

@@ -106,7 +106,7 @@ class Answering(Section):
         "auto",
         description="how it is answered unless asked otherwise; auto: finetuned+rag with an adapter, else base+rag",
     )
-    strict: bool = Field(False, description="drop unsupported sentences instead of marking them")
+    strict: bool = Field(False, description="drop unsupported sentences instead of quoting a source in their place")
     fallback_below: float = Field(
         0.5, ge=0, le=1, description="share of supported words under which the sources are quoted instead"
     )

@@ -1,6 +1,6 @@
 """Fine-tune the generator: `python -m finetune train`, or one step of it.
 
-python -m finetune split | data | train | sweep | export | push   --help
+python -m finetune split | data | estimate | train | sweep | export | push   --help
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--by", choices=("topic", "row"), default="topic", help="row: as published figures do; it leaks")
     one = _step(steps, "data", "make the training examples", recipe=True)
     one.add_argument("--csv", type=Path, metavar="FOLDER", help="also write them there as CSV")
+    _step(steps, "estimate", "how long a recipe will train on this machine, and in how much memory", recipe=True)
     one = _step(steps, "train", "train an adapter; resumes an interrupted run", recipe=True)
     one.add_argument("--name", help="of the run and its adapter (default: the profile's name, which the chat takes)")
     one.add_argument("--from", dest="start", type=Path, metavar="ADAPTER", help="begin with this adapter's weights")
@@ -87,7 +88,15 @@ def _step(steps: Any, name: str, text: str, recipe: bool = False) -> argparse.Ar
 def main() -> int:
     """Run one step."""
     args = parser().parse_args()
-    steps = {"split": _split, "data": _data, "train": _train, "sweep": _sweep, "export": _export, "push": _push}
+    steps = {
+        "split": _split,
+        "data": _data,
+        "estimate": _estimate,
+        "train": _train,
+        "sweep": _sweep,
+        "export": _export,
+        "push": _push,
+    }
     return steps[args.step](args)
 
 
@@ -126,6 +135,18 @@ def _data(args: argparse.Namespace) -> int:
             columns = [column for column in rows.column_names if column.endswith("_ids")]
             with files.said(args.csv), files.aside(args.csv / f"{name}.csv") as new:
                 rows.remove_columns(columns).to_csv(str(new), index=False)
+    return 0
+
+
+def _estimate(args: argparse.Namespace) -> int:
+    from configs.recipes import load_recipe
+    from finetune.estimate import lines
+
+    start = _Start(args)
+    recipe = load_recipe(args.recipe, args.recipe_overrides)
+    print(f"recipe {recipe.name} on {start.profile.generator.model}, {start.corpus.name}")
+    for line in lines(start.profile, recipe, len(start.splits.rows(start.corpus.pairs, "train")), start.work.models):
+        print(line)
     return 0
 
 

@@ -46,11 +46,7 @@ def load(section: Generator, recipe: Recipe, cache: Path) -> Any:
     from rag.generators.loading import locate, reading
 
     place = locate(section, cache)
-    cuda = torch.cuda.is_available()
-    precision: str = recipe.weights.precision
-    if precision == "auto":
-        precision = _auto(cuda)
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision_of(recipe)]
     options: dict[str, Any] = {"dtype": dtype}
     quantized = recipe.weights.quantization
     if quantized != "none":
@@ -126,6 +122,14 @@ def _linear(model: Any) -> set[str]:
     return {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, Linear)} - {
         name.rpartition(".")[2] for name, module in model.named_modules() if module is head
     }
+
+
+def precision_of(recipe: Recipe) -> Literal["bf16", "fp16", "fp32"]:
+    """The precision that a recipe is trained in on this machine."""
+    import torch
+
+    asked = recipe.weights.precision
+    return _auto(torch.cuda.is_available()) if asked == "auto" else asked
 
 
 def _auto(cuda: bool) -> Literal["bf16", "fp16", "fp32"]:

@@ -31,12 +31,13 @@ from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
 from rag import prompt
-from rag.answer import Answer, Source, Timings
+from rag.answer import Answer, Sentence, Source, Timings
 from rag.attribution.attribute import attribute
 from rag.attribution.digest import PASSAGES, Digest, on_topic
 from rag.attribution.doses import unsourced_doses
 from rag.attribution.draft import unlooped, unmarked
 from rag.attribution.highlights import highlights
+from rag.attribution.mend import mended
 from rag.attribution.references import without_marks
 from rag.attribution.selection import choose
 from rag.attribution.unsaid import unsaid
@@ -315,6 +316,8 @@ class _Run:
             self._update(fallback=True)
             yield self._quote(sources)
             return
+        if sources and not all(sentence.supported for sentence in self.answer.sentences):
+            self._update(sentences=mended(self.answer.sentences, self._chosen(sources)))
         yield self._finish(draft="", sources=highlights(self.answer.sentences, sources))
 
     def _supported_share(self) -> float:
@@ -327,15 +330,18 @@ class _Run:
         sentences = tuple(attribute(draft, sources, self.settings, question=self.question, complete=last))
         self._update(sentences=sentences, draft="")
 
-    def _quote(self, sources: tuple[Source, ...]) -> Answer:
+    def _chosen(self, sources: tuple[Source, ...]) -> tuple[Sentence, ...]:
+        """The sentences of the sources that answer."""
         hits = [self.hits[one.passage_id] for one in sources]
         retriever = self.pipeline.retriever
         pieces = pieces_of(retriever, hits, sources)
         if self.long:
-            sentences = tuple(self.pipeline.digest.choose(self.texts, sources, pieces, retriever.encode))
-        else:
-            weights = retriever.word_weights(self.texts[0])
-            sentences = tuple(choose(self.texts, sources, pieces, retriever.encode, weights=weights))
+            return tuple(self.pipeline.digest.choose(self.texts, sources, pieces, retriever.encode))
+        weights = retriever.word_weights(self.texts[0])
+        return tuple(choose(self.texts, sources, pieces, retriever.encode, weights=weights))
+
+    def _quote(self, sources: tuple[Source, ...]) -> Answer:
+        sentences = self._chosen(sources)
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
         return self._finish(sentences=sentences, sources=highlights(sentences, sources), draft="")

@@ -110,7 +110,19 @@ def test_a_mostly_unsupported_draft_gives_way_too(tmp_path: Path) -> None:
     pipeline, _ = make(tmp_path, says, "answering.fallback_below=0.1")
     answer = pipeline.invoke("What is gout?")
     assert not answer.fallback
-    assert any(not sentence.supported and sentence.note for sentence in answer.sentences)
+    assert [sentence.text for sentence in answer.sentences] == ["Drinking water helps to prevent attacks."]
+
+
+def test_a_sentence_that_no_source_supports_gives_way_to_a_quotation(tmp_path: Path) -> None:
+    pages = (
+        "Gout is a form of arthritis caused by uric acid crystals in a joint. Drinking water helps to prevent attacks. "
+    )
+    pipeline, _ = make(tmp_path, pages + "The big toe is affected first in about 70 percent of people.")
+    answer = pipeline.invoke("What is gout?")
+    assert not answer.fallback
+    assert answer.sentences[-1].text == "The big toe is affected first in about 50 percent of people."
+    assert all(sentence.supported for sentence in answer.sentences)
+    assert len({sentence.text for sentence in answer.sentences}) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""A sentence that no source supports gives way to a quotation, not the whole answer.
+
+mended(sentences, chosen)   ->   the sentences with the nearest of the chosen ones in place of each unsupported one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rapidfuzz import fuzz
+
+from rag.answer import Sentence
+
+NEAR = 60.0
+"""Likeness of words, in percent (rapidfuzz's token_set_ratio), from which a chosen sentence says what was meant. A
+sentence near to none is left out."""
+
+
+def mended(sentences: Sequence[Sentence], chosen: Sequence[Sentence]) -> tuple[Sentence, ...]:
+    """The sentences in their order; `chosen` are quoted ones, each used once and only if it is not said already."""
+    said = {sentence.text for sentence in sentences}
+    left = [sentence for sentence in chosen if sentence.text not in said]
+    found: list[Sentence] = []
+    gap = False
+    for sentence in sentences:
+        if not sentence.supported:
+            near = max(left, key=lambda one: fuzz.token_set_ratio(one.text, sentence.text), default=None)
+            if near is None or fuzz.token_set_ratio(near.text, sentence.text) < NEAR:
+                gap = gap or sentence.before.count("\n") > 1
+                continue
+            left.remove(near)
+            sentence = near.model_copy(update={"before": sentence.before})
+        if gap and "\n" not in sentence.before:
+            sentence = sentence.model_copy(update={"before": "\n\n"})  # the paragraph that a sentence left out began
+        gap = False
+        found.append(sentence)
+    return tuple(found)

@@ -1,0 +1,38 @@
+"""Unsupported sentences give way to quotations, each to the nearest, and what was written keeps its place."""
+
+from __future__ import annotations
+
+from rag.answer import Sentence
+from rag.attribution.mend import mended
+
+QUOTED = [
+    Sentence(text="The big toe is affected in 50 percent of people.", citations=(1,), supported=True, quoted=True),
+    Sentence(text="Gout is caused by uric acid crystals.", citations=(2,), supported=True, quoted=True),
+]
+WRITTEN = Sentence(text="Rest helps.", citations=(1,), supported=True, before=" ")
+
+
+def unsupported(text: str, before: str = " ") -> Sentence:
+    return Sentence(text=text, note="no source says this", before=before)
+
+
+def test_the_nearest_quotation_stands_in_the_sentences_place_with_its_layout() -> None:
+    found = mended([WRITTEN, unsupported("The big toe is affected in 70 percent of people.", "\n- ")], QUOTED)
+    assert [(one.text, one.before) for one in found] == [("Rest helps.", " "), (QUOTED[0].text, "\n- ")]
+    assert found[1].citations == (1,)
+
+
+def test_what_is_near_to_nothing_is_left_out_and_the_paragraph_stays_parted() -> None:
+    found = mended([WRITTEN, unsupported("Trains leave at noon.", "\n\n"), WRITTEN], QUOTED)
+    assert [(one.text, one.before) for one in found] == [("Rest helps.", " "), ("Rest helps.", "\n\n")]
+
+
+def test_a_quotation_is_used_once_and_not_where_it_stands_already() -> None:
+    twice = [unsupported("The big toe is affected in 70 percent of people.")] * 2
+    assert [one.text for one in mended(twice, QUOTED)] == [QUOTED[0].text]
+    assert mended([QUOTED[0], twice[0]], QUOTED) == (QUOTED[0],)
+
+
+def test_supported_sentences_are_left_as_they_are() -> None:
+    assert mended([WRITTEN, *QUOTED], QUOTED) == (WRITTEN, *QUOTED)
+    assert mended([unsupported("Trains leave.")], []) == ()

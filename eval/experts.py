@@ -3,7 +3,8 @@
 MEDIQA-2021: 50 questions of consumers, the 2 to 9 answers that were found for each, and an extractive and an
 abstractive summary of them by medical experts. The answers are cut as the index cuts them and handed to the functions
 that quote; all are taken to be on the question, so what is measured is the choice of sentences, not retrieval. What is
-fitted on these questions (`eval/calibration/digest.py`) is cross-validated by question. 95% intervals by question.
+fitted on these questions (`eval/calibration/digest.py`) is cross-validated by question. `--generator` has the profile's
+generator write, too, over the sentences that it would be shown of them. 95% intervals by question.
 """
 
 from __future__ import annotations
@@ -11,23 +12,28 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from configs import entry
 from configs.files import said, write_json
 from eval.calibration.digest import cross_validate, excerpt
-from eval.datasets.experts import Expert, as_sources, leads, read
+from eval.datasets.experts import Expert, as_hit, as_sources, leads, read
 from eval.metrics.bootstrap import ClusterBootstrap
 from eval.metrics.text import BertScore, plain, rouge
 from index.embedder import EmbedderLike
 from rag.attribution.digest import Digest, candidates
-from rag.attribution.selection import MAX_WORDS, choose
+from rag.attribution.selection import MAX_WORDS, choose, pick, scored, shown
+
+if TYPE_CHECKING:
+    from configs.schema import Profile
+    from rag.generators.base import Generator
 
 SHORT = "default form"
 LONG = "long form, cross-validated"
 CUT = f"long form's order, {MAX_WORDS} words, cross-validated"
+WRITTEN = "written by the generator"
 FIRST_THREE = "first three sentences of each answer"
 MEASURES = ("rouge1", "rouge2", "rougeL")
 
@@ -52,6 +58,27 @@ def quoted(experts: Sequence[Expert], embedder: EmbedderLike, max_tokens: int) -
         "first answer": [one.answers[0] for one in experts],
         "all answers": [" ".join(one.answers) for one in experts],
     }
+
+
+def written(experts: Sequence[Expert], embedder: EmbedderLike, profile: Profile, generator: Generator) -> list[str]:
+    """What the generator writes for each question, checked as the chat does; empty where nothing of it is kept."""
+    from rag import prompt
+    from rag.attribution.attribute import attribute
+    from rag.attribution.draft import unlooped
+
+    found = []
+    for one in experts:
+        sources, pieces = as_sources(one, embedder, profile.passages.max_tokens)
+        lines = scored([one.question], pieces, embedder.encode)
+        texts = shown(lines, pick(lines), pieces)
+        hits = [(as_hit(sources[at], at), text) for at, text in texts.items()]
+        room = profile.prompt.model_copy(update={"sources": len(hits)})
+        built = prompt.build(one.question, hits, generator.count_tokens, room)
+        draft = "".join(str(chunk.content) for chunk in generator.stream(built.messages))
+        own = [sources[hit.row].model_copy(update={"n": n}) for n, hit in enumerate(built.sources, 1)]
+        sentences = attribute(unlooped(draft), own, profile.answering, question=one.question)
+        found.append(" ".join(sentence.text for sentence in sentences if sentence.supported))
+    return found
 
 
 def figures(
@@ -87,6 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="MEDIQA-2021's folder")
     parser.add_argument("--bertscore", action="store_true", help="BERTScore by the profile's encoder too")
+    parser.add_argument("--generator", action="store_true", help="what the profile's generator writes, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures and what was quoted there")
     entry.add_arguments(parser)
 
@@ -95,9 +123,15 @@ def main(args: argparse.Namespace) -> int:
     """Quote, measure, print, and write where asked."""
     from index.embedder import Embedder
 
-    profile = entry.load_for(args)
+    profile = entry.load_for(args, adapter=args.generator)
     experts = read(args.data)
-    texts = quoted(experts, Embedder(profile.embedder), profile.passages.max_tokens)
+    embedder = Embedder(profile.embedder)
+    texts = quoted(experts, embedder, profile.passages.max_tokens)
+    if args.generator:
+        from rag.generators.base import create
+
+        generator = create(profile.generator, entry.data_folder() / "models")
+        texts[WRITTEN] = written(experts, embedder, profile, generator)
     found = figures(experts, texts, BertScore(profile.bertscore_encoder) if args.bertscore else None)
     print(f"{len(experts)} questions; ROUGE F-measures, 95% intervals by question\n")
     print(f"{'':52} {'words':>6} {'to':>12}" + "".join(f"{name:>22}" for name in found[SHORT]["extractive"]))

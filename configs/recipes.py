@@ -19,7 +19,7 @@ from configs.schema import Section
 RECIPES = Path(__file__).parent / "recipes"
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Kind = Literal["closed", "grounded", "uncovered"]
+Kind = Literal["closed", "grounded"]
 Format = Literal["chat", "instruction", "mistral", "llama3"]
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor"]
 
@@ -29,7 +29,6 @@ class Data(Section):
 
     closed: Share = Field(1.0, description="share of closed-book examples: question to answer")
     grounded: Share = Field(0.0, description="share with numbered passages and an answer that cites them")
-    uncovered: Share = Field(0.0, description="share whose passages do not answer, so that the model says so")
     format: Format = Field("chat", description="chat: the tokenizer's own template; the others as the reports had them")
     max_tokens: int = Field(1024, ge=64, description="of prompt and completion together")
     max_prompt_tokens: int = Field(768, ge=64, description="of a prompt with passages")
@@ -39,9 +38,9 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Data:
-        total = self.closed + self.grounded + self.uncovered
+        total = self.closed + self.grounded
         if abs(total - 1) > 1e-6:
-            raise ValueError(f"closed + grounded + uncovered must be 1, they are {total:g}")
+            raise ValueError(f"closed + grounded must be 1, they are {total:g}")
         if self.closed < 1 and self.max_prompt_tokens >= self.max_tokens:
             raise ValueError("max_prompt_tokens must be less than max_tokens, or no answer fits after the passages")
         return self

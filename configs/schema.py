@@ -131,6 +131,7 @@ class Profile(Section):
     name: str
     description: str = ""
     bertscore_encoder: str
+    recipe: str = Field("grounded", description="what `medcite finetune train` trains by, unless it is told another")
     cleaning: Cleaning = Cleaning()
     passages: Passages = Passages()
     embedder: Embedder

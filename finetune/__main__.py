@@ -71,7 +71,7 @@ def _step(steps: Any, name: str, text: str, recipe: bool = False) -> argparse.Ar
     )
     one.add_argument("--seed", type=int, default=0, help="of the splits (default: 0)")
     if recipe:
-        one.add_argument("--recipe", default="grounded", help="a shipped recipe or a .toml file (default: grounded)")
+        one.add_argument("--recipe", help="a shipped recipe or a .toml file (default: the profile's)")
         one.add_argument(
             "--recipe-set",
             dest="recipe_overrides",
@@ -123,9 +123,8 @@ def _split(args: argparse.Namespace) -> int:
 
 
 def _data(args: argparse.Namespace) -> int:
-    from configs.recipes import load_recipe
-
-    _, examples, report, _ = _Start(args).examples(load_recipe(args.recipe, args.recipe_overrides))
+    start = _Start(args)
+    _, examples, report, _ = start.examples(start.recipe)
     for name, part in report.items():
         print(name)
         for line in _lines(part):
@@ -139,11 +138,10 @@ def _data(args: argparse.Namespace) -> int:
 
 
 def _estimate(args: argparse.Namespace) -> int:
-    from configs.recipes import load_recipe
     from finetune.estimate import lines
 
     start = _Start(args)
-    recipe = load_recipe(args.recipe, args.recipe_overrides)
+    recipe = start.recipe
     print(f"recipe {recipe.name} on {start.profile.generator.model}, {start.corpus.name}")
     for line in lines(start.profile, recipe, len(start.splits.rows(start.corpus.pairs, "train")), start.work.models):
         print(line)
@@ -151,10 +149,8 @@ def _estimate(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from configs.recipes import load_recipe
-
     start = _Start(args)
-    recipe = load_recipe(args.recipe, args.recipe_overrides)
+    recipe = start.recipe
     name = args.name or start.profile.name
     out = start.work.adapters / name
     manifest = start.train(recipe, lambda run: start.work.runs / f"{name}-{run[:12]}", out, args.start)
@@ -238,6 +234,7 @@ class _Start:
         from finetune import corpus as steps
         from rag.generators.loading import tokenizer_of
 
+        self.args = args
         self.profile = entry.load_for(args)
         self.work = steps.Work(entry.data_folder())
         with _one_at_a_time():
@@ -247,6 +244,13 @@ class _Start:
         if self.splits.caveat:
             _say(self.splits.caveat)
         self.tokenizer = tokenizer_of(self.profile.generator, self.work.models)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that the arguments name, or the profile's. Raises UserError for one that there is not."""
+        from configs.recipes import load_recipe
+
+        return load_recipe(self.args.recipe or self.profile.recipe, self.args.recipe_overrides)
 
     @property
     def identity(self) -> str:

@@ -85,7 +85,7 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
     return "\n".join(lines)
 
 
-_SHOWN = ("loss", "perplexity", "closed", "grounded", "uncovered")
+_SHOWN = ("loss", "perplexity", "closed", "grounded")
 
 
 def parts(manifest: dict[str, Any]) -> tuple[identity.Part, ...]:

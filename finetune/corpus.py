@@ -132,7 +132,7 @@ def _make_examples(
     limits: dict[Split, int | None] = {"train": None, "validation": recipe.schedule.validation}
     for name, limit in limits.items():
         retriever = None
-        if recipe.data.grounded or recipe.data.uncovered:
+        if recipe.data.grounded:
             retriever = retriever_over(profile, corpus.pairs, corpus.name, splits, name, work, say)
         made, report = data.make(
             corpus.pairs,

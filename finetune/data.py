@@ -1,10 +1,10 @@
-"""Training examples from question-answer pairs: closed book, grounded, uncovered.
+"""Training examples from question-answer pairs: closed book and grounded.
 
     examples, report = make(pairs, splits, "train", recipe, template, retriever)
 
 A closed-book example answers from memory. A grounded one (`finetune/grounded.py`) shows sentences that retrieval finds
-for a question in people's words, and answers with those that answer it and `[n]`. An uncovered one shows passages of
-other topics, and says that they do not answer. Every prompt is made by `rag.prompt`, as when a person asks.
+for a question in people's words, and answers with those that answer it and `[n]`. Every prompt is made by `rag.prompt`,
+as when a person asks. None teaches when not to answer: that is retrieval's to decide.
 """
 
 from __future__ import annotations
@@ -124,7 +124,6 @@ def _kinds(rows: Sequence[int], settings: Data, seed: int) -> Iterator[tuple[int
     shares: dict[Kind, float] = {
         "closed": settings.closed,
         "grounded": settings.grounded,
-        "uncovered": settings.uncovered,
     }
     kinds: list[Kind] = []
     for kind, share in shares.items():
@@ -152,14 +151,14 @@ class _Maker:
             messages = prompt.closed_book(pair.question)
             units = list(_units(pair.answer))
         else:
-            assert self.grounded is not None, "grounded and uncovered examples need a retriever"
-            made = self.grounded.example(pair, dice) if kind == "grounded" else self.grounded.uncovered(pair, dice)
+            assert self.grounded is not None, "grounded examples need a retriever"
+            made = self.grounded.example(pair, dice)
             if made is None:
                 report.dropped[f"{kind}: no passage is found for the question, or none answers it"] += 1
                 return None
             built = prompt.build(made.question, made.shown, self.template.count, self.prompt)
             messages = built.messages
-            units = [prompt.ABSTENTION] if kind == "uncovered" else made.units(built)
+            units = made.units(built)
             if not units:
                 report.dropped[f"{kind}: the prompt has no room for the right passage"] += 1
                 return None

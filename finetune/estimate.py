@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from configs.schema import Profile
 
-TOKENS = {"closed": 240, "grounded": 480, "uncovered": 360}
+TOKENS = {"closed": 240, "grounded": 480}
 """Tokens of an example, prompt and completion: what MedQuAD's train split gives on average with SmolLM2's tokenizer
 (docs/measurements/2026-11-27-reading.md); a recipe's `max_tokens` is a bound."""
 OF_RATE = {"cuda": 0.4, "cpu": 0.4}
@@ -67,7 +67,7 @@ def estimate(recipe: Recipe, pairs: int, config: Any, rate: float, device: str) 
     first = recipe.lora.first_layer
     trained_blocks = blocks - int(first * blocks if first < 1 else first)
     data, schedule = recipe.data, recipe.schedule
-    shares = {"closed": data.closed, "grounded": data.grounded, "uncovered": data.uncovered}
+    shares = {"closed": data.closed, "grounded": data.grounded}
     mean = sum(share * min(TOKENS[kind], data.max_tokens) for kind, share in shares.items())
     tokens = int(min(data.examples or pairs, pairs) * mean * schedule.epochs)
     if schedule.max_steps:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from finetune.forms import asked, forms_of
 from index.corpus import QAPair
-from index.splits import Splits, normalize
+from index.splits import Splits
 from rag import prompt
 from rag.attribution.selection import answering, layout, shown
 from rag.retrieval import aspects
@@ -38,9 +38,6 @@ ANY, ANYTHING = "MPlusHealthTopics", "information"
 """The source whose answers speak of everything under one question type, and that type."""
 SHOWN = (140, 260)
 """Words that a prompt shows, at least and at most; when somebody asks `selection.SHOWN_WORDS`."""
-SAME_QUESTION = 0.85
-"""Cosine of two questions past which a passage of the one may answer the other: pages of several institutes on one
-disease under names that no list joins."""
 CANDIDATES = 12
 """Passages that are looked through for one of the right answer, where it is not among those found first."""
 
@@ -156,26 +153,6 @@ class Maker:
         if elsewhere and not any(aspects.mentions(aspects.asked(question), line.text) for line in target):
             return []
         return target
-
-    def uncovered(self, pair: QAPair, dice: random.Random) -> Grounded | None:
-        """A question that the pair answers, over sources of other topics, or None where none are found."""
-        question, _ = self._question(pair, dice)
-        found = self.retriever.retrieve(question, 5 * CANDIDATES)
-        hits = [hit for hit in found.hits if not self._may_answer(hit, pair)][: self.sources]
-        if not hits:
-            return None
-        read = evidence(self.retriever, hits, found.texts or (question,), Said.of(question))
-        return self._shown(question, read, [], dice)
-
-    def _may_answer(self, hit: Hit, pair: QAPair) -> bool:
-        """Whether the passage could answer the pair's question: of its topic, its concept, or nearly its question."""
-        other = hit.pair
-        if self.splits.topic_of.get(other.id) == self.splits.topic_of[pair.id] or set(other.cuis) & set(pair.cuis):
-            return True
-        names = {normalize(name) for name in (pair.focus, *pair.synonyms) if name}
-        if names & {normalize(name) for name in (other.focus, *other.synonyms) if name}:
-            return True
-        return hit.question_cosine > SAME_QUESTION or normalize(other.answer) == normalize(pair.answer)
 
     def _shown(self, question: str, read: Evidence, target: list[Line], dice: random.Random) -> Grounded:
         """The example, its sources sometimes in another order."""

@@ -25,7 +25,7 @@ from configs.schema import Section
 from finetune.train import RecipeFailed
 
 SWEEPS = Path(__file__).parent.parent / "configs" / "sweeps"
-RESULTS = ("loss", "perplexity", "closed", "grounded", "uncovered", "best_step", "steps", "tokens", "peak_memory_gb")
+RESULTS = ("loss", "perplexity", "closed", "grounded", "best_step", "steps", "tokens", "peak_memory_gb")
 
 
 class Sweep(Section):

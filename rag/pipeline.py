@@ -306,11 +306,6 @@ class _Run:
             tail = draft[settled:].lstrip()
             self._update(draft=_showable(tail, texts))
             yield self.answer
-        if draft.strip().startswith(ABSTENTION) and sources:
-            # Whether to answer was decided before anything was written, by retrieval, which is calibrated for it.
-            self._update(fallback=True)
-            yield self._quote(sources)
-            return
         self._settle(draft, sources, last=True)
         if sources and self._supported_share() < self.settings.fallback_below:
             self._update(fallback=True)

@@ -20,7 +20,7 @@ def test_every_shipped_recipe_loads_and_names_its_origin(name: str) -> None:
 
 def test_the_reports_recipes_ship() -> None:
     reports = {"exir", "kariza", "jeanrobert", "qureshi-llama3", "qureshi-mistral", "medgenius"}
-    assert set(recipe_names()) == {"grounded", "grounded-more", "grounded-full", "reading", *reports}
+    assert set(recipe_names()) == {"grounded", "grounded-full", "reading", *reports}
 
 
 STATED = {

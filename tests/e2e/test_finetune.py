@@ -48,7 +48,7 @@ def test_two_real_steps_of_every_recipe(
     from rag.generators.loading import tokenizer_of
     from rag.generators.template import Template
 
-    small = ["data.max_tokens=192", "data.max_answer_tokens=96", "data.closed=1", "data.grounded=0", "data.uncovered=0"]
+    small = ["data.max_tokens=192", "data.max_answer_tokens=96", "data.closed=1", "data.grounded=0"]
     short = ["schedule.batch=1", "schedule.accumulation=1", "schedule.max_steps=2", "schedule.checkpoints=1"]
     recipe = load_recipe(name, small + short)
     corpus = load_corpus(["starter"], Cleaning())

@@ -16,12 +16,11 @@ from index.corpus import QAPair
 from index.splits import Splits, make
 from index.store import Index
 from rag.generators.template import Template
-from rag.prompt import ABSTENTION
 from rag.retrieval.hybrid import HybridRetriever
 from tests import fakes
 from tests.rag.generators import tiny
 
-KINDS = Data(closed=0.4, grounded=0.4, uncovered=0.2, max_tokens=3000, max_prompt_tokens=2400, max_answer_tokens=600)
+KINDS = Data(closed=0.4, grounded=0.6, max_tokens=3000, max_prompt_tokens=2400, max_answer_tokens=600)
 
 
 @pytest.fixture(scope="module")
@@ -104,18 +103,6 @@ def test_no_heading_tells_what_its_page_asks(
         headings = re.findall(r"^\[\d\] ?(.*)$", example.prompt, re.M)
         assert headings
         assert {heading.split(" (")[0] for heading in headings} <= names | {"(continued)"}
-
-
-def test_an_uncovered_prompt_has_nothing_of_the_questions_topic(
-    made: tuple[list[data.Example], data.Report], corpus: list[QAPair], splits: Splits
-) -> None:
-    uncovered = [one for one in made[0] if one.kind == "uncovered"]
-    assert uncovered
-    for example in uncovered:
-        assert example.completion == ABSTENTION
-        topic = splits.topic_of[example.pair]
-        same = [pair for pair in corpus if splits.topic_of[pair.id] == topic]
-        assert not any(pair.answer[:60] in example.prompt for pair in same)
 
 
 def test_prompts_show_pairs_of_the_train_split_alone(

@@ -73,6 +73,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     """Generate what is not there, score it, and write the report."""
     need("rouge_score", "the evaluation")  # said before hours of generation, not after
     from eval import report
+    from eval.asked import asked
     from eval.checker import checker
     from eval.generation.predict import Run, Setup
     from eval.report.render import main_table, summary
@@ -105,7 +106,7 @@ def _evaluate(args: argparse.Namespace) -> int:
         retrieval = _retrieval(profile, args.judged, args.medquad, data)
         results = score(
             run, modes, regimes, judge, _calibration(judge, run), encoder, retrieval, _command(), entry.commit()
-        )
+        ) | asked(run, modes, args.judged)
     out = args.out or data / "eval" / "latest"
     report.write(results, out)
     if card:

@@ -82,8 +82,10 @@ def variants(
 class Writer:
     """The generator over given sources, with the checks of the pipeline."""
 
-    def __init__(self, pipeline: Pipeline, mode: Mode) -> None:
+    def __init__(self, pipeline: Pipeline, mode: Mode, below: float) -> None:
+        """What retrieval is `below` this sure of is not answered."""
         self.pipeline = pipeline
+        self.below = below
         self.tuned = mode.startswith("finetuned")
 
     def write(self, question: str, shown: Shown) -> Written:
@@ -117,8 +119,12 @@ class Writer:
 
         pipeline = self.pipeline
         found = pipeline.retriever.retrieve(question)
-        below = found.confidence < pipeline.profile.retriever.abstain_below
-        if below or not found.hits or red_flag(question) or pipeline.emergency_classifier(question, pipeline.retriever):
+        if (
+            found.confidence < self.below
+            or not found.hits
+            or red_flag(question)
+            or pipeline.emergency_classifier(question, pipeline.retriever)
+        ):
             return []
         return evidence(pipeline.retriever, found.hits, found.texts or (question,), Said.of(question)).shown()
 
@@ -147,6 +153,15 @@ def measure(writer: Writer, questions: Sequence[str], seed: int = 0) -> dict[str
     return found
 
 
+def figures(found: dict[str, list[tuple[bool, float]]]) -> dict[str, dict[str, Any]]:
+    """By change: the share of answers unchanged with n and its 95% interval (Wilson), and the mean overlap."""
+    return {
+        name: share([same for same, _ in outcomes])
+        | {"overlap": round(sum(overlap for _, overlap in outcomes) / len(outcomes), 3)}
+        for name, outcomes in found.items()
+    }
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--part", choices=("train", "validation", "test"), default="test", help="of people's questions")
@@ -167,11 +182,8 @@ def main(args: argparse.Namespace) -> int:
     pipeline = Pipeline.open(profile, args.index or entry.index_folder(), entry.data_folder() / "models")
     covered = [one.question for one in people(args.part) if one.covered]
     questions = random.Random(0).sample(covered, min(args.n, len(covered)))
-    found = measure(Writer(pipeline, args.mode), questions)
-    result: dict[str, Any] = {}
-    for name, outcomes in found.items():
-        result[name] = share([same for same, _ in outcomes])
-        result[name]["overlap"] = round(sum(overlap for _, overlap in outcomes) / len(outcomes), 3)
+    found = measure(Writer(pipeline, args.mode, profile.retriever.abstain_below), questions)
+    result = figures(found)
     for name, value in result.items():
         print(
             f"{name:16} unchanged {value['share']:.3f} [{value['low']:.3f}, {value['high']:.3f}] "

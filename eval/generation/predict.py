@@ -187,6 +187,18 @@ class Run:
 
         return list(json.loads(self._kept(f"{mode}-latency-{TIMED}.json", lambda: json.dumps(list(timings())))))
 
+    def kept(self, name: str, ask: Callable[[Pipeline], Any]) -> Any:
+        """What `ask` finds of the pipeline over the whole index, as JSON gives it back; asked where it is not on disk.
+
+        Generation is in batches, so `ask` is called until every draft that it wants is there.
+        """
+
+        def made() -> Any:
+            pipeline = self._over("indexed", batched=True)
+            return self._drafts.settle(lambda: ask(pipeline), lambda done, total: self.say(name, done, total))
+
+        return json.loads(self._kept(name, lambda: json.dumps(made())))
+
     def spent(self) -> dict[str, float]:
         """Seconds that each step took, whichever run made its drafts; a step with drafts of unknown time is missing."""
         path = self._place("spent.json")

@@ -19,9 +19,11 @@ from eval.report.figures import number
 
 BEGIN, END = "<!-- eval table -->", "<!-- /eval table -->"
 SECTIONS = {
+    "people": "Questions in people's words",
     "result": "The three modes",
     "plots": "Plots",
     "controls": "Controls and differences",
+    "swaps": "What should not matter",
     "citations": "Can the citations be trusted?",
     "retrieval": "Finding the right answer",
     "slices": "By kind of question",

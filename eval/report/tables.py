@@ -11,6 +11,7 @@ from eval.report.figures import (
     NONE,
     REGIMES,
     Cell,
+    Entry,
     Row,
     Table,
     by_mode,
@@ -50,6 +51,55 @@ def readme(results: dict[str, Any]) -> Table:
             seen = regime if sees_sources(results, mode) else "none seen"
             rows.append((mode, seen, *entries(row.get("figures"), README)))
     return Table("readme", "", ("mode", "source", *labels(README)), {"": rows})
+
+
+PEOPLE = (
+    "covered: answered", "covered: answered from a right page", "covered: answered from a right answer",
+    "answered: from a right page", "answered: written by the generator", "uncovered: answered",
+    "uncovered medicines: answered",
+)  # fmt: skip
+"""What the report says of people's questions."""
+
+
+def people(results: dict[str, Any]) -> Table:
+    """People's questions: shares by mode."""
+    systems = results["people"]["systems"]
+    names = [name for name in PEOPLE if any(name in found for found in systems.values())]
+    rows: list[Row] = []
+    for name in names:
+        n = next(found[name]["n"] for found in systems.values() if name in found)
+        rows.append((name, plain(n), *(_share(found.get(name)) for found in systems.values())))
+    return Table("people", "Questions in people's words", ("Share", "n", *systems), {"": rows})
+
+
+def swaps(results: dict[str, Any]) -> Table:
+    """What changes where nothing should: shares unchanged and overlap, by mode."""
+    groups: dict[str, list[Row]] = {
+        mode: [(name, plain(one["n"]), _share(one), cell(one["overlap"])) for name, one in found.items()]
+        for mode, found in results["swaps"]["systems"].items()
+    }
+    return Table("swaps", "One thing changed", ("Changed", "n", "Unchanged", "Overlap"), groups, "Answered by")
+
+
+def experts(results: dict[str, Any]) -> Table:
+    """ROUGE to experts' summaries by system."""
+    found = results["experts"]
+    rows: list[Row] = [
+        (
+            name,
+            number(one["words"], 1),
+            cell(one["extractive"]["rouge2"]),
+            cell(one["abstractive"]["rouge1"]),
+            cell(one["abstractive"]["rougeL"]),
+        )
+        for name, one in found["systems"].items()
+    ]
+    columns = ("System", "Words", "Extractive ROUGE-2", "Abstractive ROUGE-1", "Abstractive ROUGE-L")
+    return Table("experts", f"Experts' summaries, {found['n']} questions", columns, {"": rows})
+
+
+def _share(found: dict[str, Any] | None) -> Entry:
+    return cell({"value": found["share"], "low": found["low"], "high": found["high"]} if found else None)
 
 
 def main(results: dict[str, Any]) -> Table:

@@ -22,6 +22,21 @@ SCORED = (
 )
 
 
+OWN = (
+    "These questions are the index's own: each stands over an answer in the corpus, and with the source indexed its "
+    "very answer can be found by its very words. They tell what is done with the right passage, not how people are "
+    "answered."
+)
+
+
+def asked(results: dict[str, Any]) -> str:
+    """How many questions of people there are and whose they are."""
+    return (
+        f"{results['people']['n']} questions as people type them, labeled with the pages that answer them: none is the "
+        "index's own, and what was fitted or chosen was on others. 95% intervals by question (Wilson)."
+    )
+
+
 def made(results: dict[str, Any]) -> str:
     """When and from what the report was made, in a few words."""
     return f"medcite evaluation, {results['created'][:10]}, commit {str(results.get('commit') or 'unknown')[:12]}"

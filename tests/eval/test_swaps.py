@@ -53,7 +53,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 def unchanged(pipeline: Pipeline, answers: Answering) -> dict[str, bool]:
     pipeline.use(Scripted(answers))  # type: ignore[arg-type]
-    found = measure(Writer(pipeline, "finetuned+rag"), QUESTIONS)
+    found = measure(Writer(pipeline, "finetuned+rag", 0), QUESTIONS)
     return {name: all(same for same, _ in outcomes) for name, outcomes in found.items()}
 
 

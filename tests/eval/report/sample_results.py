@@ -56,6 +56,9 @@ def results(by: str = "topic") -> dict[str, Any]:
             "kinds": {"own passage": {"n": 400, "supported": 0.93}, "number altered": {"n": 150, "supported": 0.02}},
         },
         "retrieval": _retrieval(),
+        "people": _people(),
+        "swaps": _swaps(),
+        "experts": _experts(),
         "examples": [_example("best"), _example("worst"), _example("random")],
     }  # fmt: skip
 
@@ -197,3 +200,29 @@ def _example(why: str) -> dict[str, Any]:
         "why": why, "question": QUESTION, "source": "NIDDK", "topic": "Gout", "url": "https://www.niddk.nih.gov/gout",
         "reference": "Gout is a form of arthritis that hurts the joints. " * 12, "answers": answers,
     }  # fmt: skip
+
+
+def _people() -> dict[str, Any]:
+    names = ("covered: answered", "covered: answered from a right answer", "uncovered: answered")
+    return {
+        "n": 165,
+        "systems": {
+            "extractive": {name: _share(0.8) for name in names},
+            "finetuned+rag": {name: _share(0.85) for name in (*names, "answered: written by the generator")},
+        },
+    }
+
+
+def _swaps() -> dict[str, Any]:
+    changes = ("page question", "no heading", "order", "fewer", "one more", "wording")
+    return {"n": 40, "systems": {"finetuned+rag": {name: _share(0.95) | {"overlap": 0.975} for name in changes}}}
+
+
+def _experts() -> dict[str, Any]:
+    figure = {"value": 0.4, "low": 0.35, "high": 0.45}
+    measures = {"rouge1": figure, "rouge2": figure, "rougeL": figure}
+    return {"n": 50, "systems": {"default form": {"words": 90.5, "extractive": measures, "abstractive": measures}}}
+
+
+def _share(value: float) -> dict[str, Any]:
+    return {"n": 119, "share": value, "low": value - 0.05, "high": value + 0.04}

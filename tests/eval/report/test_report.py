@@ -146,6 +146,29 @@ def test_every_table_by_mode_has_the_figures_of_the_json(results: dict[str, Any]
     assert seen
 
 
+def test_it_opens_with_peoples_questions_and_says_whose_the_others_are(page: Page) -> None:
+    assert next(iter(page.tables)) == "people"
+    head, *rows = page.tables["people"]
+    assert head == ["Share", "n", "extractive", "finetuned+rag"]
+    assert rows[0] == ["covered: answered", "119", ".800 .750 to .840", ".850 .800 to .890"]
+    assert rows[-2][0] == "answered: written by the generator"
+    assert rows[-2][2] == "–", "a mode that quotes writes nothing"
+    assert wording.OWN in " ".join("".join(page.words).split())
+
+
+def test_the_swaps_stand_by_mode(page: Page) -> None:
+    rows = page.tables["swaps"]
+    assert ["order", "119", ".950 .900 to .990", ".975"] in rows
+    assert page.tables["experts"][1] == ["default form", "90.5", *[".400 .350 to .450"] * 3]
+
+
+@pytest.mark.parametrize("part", ["people", "swaps", "experts"])
+def test_a_run_without_them_is_reported_all_the_same(results: dict[str, Any], part: str) -> None:
+    text = render.html({key: value for key, value in results.items() if key != part})
+    assert f'id="table-{part}"' not in text
+    assert Page(text).tables["main"]
+
+
 def test_differences_that_are_not_shown_say_so(results: dict[str, Any], page: Page) -> None:
     head, *rows = page.tables["differences"]
     regime, said = "", 0
@@ -309,7 +332,7 @@ def test_markdown_tables_parse_and_hold_what_the_html_holds(results: dict[str, A
     tables = _tables(render.markdown(results))
     assert len(tables) == len(page.tables)
     for ours, theirs in zip(tables, page.tables.values(), strict=True):
-        grouped = ours[0][0] == "Regime"
+        grouped = ours[0][0] in ("Regime", "Answered by")
         assert _bare([row[grouped:] for row in ours]) == _bare([row for row in theirs if len(row) > 1])
         assert not grouped or {row[0] for row in ours[1:]} == {row[0] for row in theirs if len(row) == 1}
 

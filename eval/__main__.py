@@ -15,7 +15,7 @@ COMMANDS = {
     "run": ("eval.run", "compare the modes on held-out questions and write a report (the default)"),
     "retrieval": ("eval.retrieval.judged_sets", "is the right answer first? judged sets and the index's own questions"),
     "people": ("eval.people", "questions as people ask them: right page, right answer, declined"),
-    "swaps": ("eval.swaps", "does an answer hang on headings, order or wording?"),
+    "swaps": ("eval.swaps", "whether an answer hangs on headings, order or wording"),
     "experts": ("eval.experts", "what is quoted, against expert summaries of the same answers"),
     "coverage": ("eval.abstention.covered", "shares of covered and uncovered questions that are answered"),
     "attribution": ("eval.attribution", "how well attribution tells what its sources say"),

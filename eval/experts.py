@@ -19,7 +19,6 @@ import numpy as np
 from configs import entry
 from configs.files import said, write_json
 from eval.calibration.digest import cross_validate, excerpt
-from eval.datasets.experts import FILE as FILE
 from eval.datasets.experts import Expert, as_hit, as_sources, leads, read
 from eval.metrics.bootstrap import ClusterBootstrap
 from eval.metrics.text import BertScore, plain, rouge

@@ -43,7 +43,7 @@ class Row:
     """A question and its answer, made without the threshold: `declined` says what the chat would do.
 
     `pair` is what the first sentence is from, empty where nothing is quoted (under an emergency notice), `written`
-    whether it stands as the generator wrote it, and sources are not quoted in its place.
+    whether the generator's draft was kept, as the checks left it, and sources are not quoted in its place.
     """
 
     asked: Person
@@ -92,7 +92,8 @@ def measure(pipeline: Pipeline, asked: Sequence[Person], mode: Mode, below: floa
             first = next((sentence for sentence in answer.sentences if sentence.citations), None)
             written = first is not None and mode != "extractive" and not answer.fallback
             unsure, seconds = answer.confidence < below, answer.timings.total_ms / 1000
-            rows.append(Row(one, first_pair(answer), answer.confidence, unsure, written, seconds, answer.text))
+            text = answer.model_copy(update={"missing": ()}).text
+            rows.append(Row(one, first_pair(answer), answer.confidence, unsure, written, seconds, text))
             say("questions", done, len(asked))
     return rows
 

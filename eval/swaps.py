@@ -37,7 +37,7 @@ OTHER_WORDING: tuple[Callable[[str], str], ...] = (
     lambda question: f"Hello, {question}",
     lambda question: f"{question.rstrip(' .?!')} please",
     lambda question: question.rstrip(" ?") if question.endswith("?") else f"{question}?",
-    lambda question: question.lower() if question != question.lower() else question.capitalize(),
+    lambda question: f"can you tell me: {question}",
 )
 """Ways to put a question again that change nothing about it; one each, by seed."""
 
@@ -51,14 +51,20 @@ class Written:
     cited: frozenset[int]
 
     def same(self, other: Written) -> bool:
-        """Whether the decision and the sentences are the same, in whatever order."""
-        return self.kept == other.kept and Counter(self.sentences) == Counter(other.sentences)
+        """Whether the decision is the same and, where drafts are kept, the sentences, in whatever order."""
+        if not (self.kept and other.kept):
+            return (self.kept, self is DECLINED) == (other.kept, other is DECLINED)
+        return Counter(self.sentences) == Counter(other.sentences)
 
     def overlap(self, other: Written) -> float:
         """F1 of the words of both, as often as they occur; 1 where both are empty."""
         mine, theirs = (Counter(words(" ".join(one.sentences).lower())) for one in (self, other))
         total = sum(mine.values()) + sum(theirs.values())
         return 2 * sum((mine & theirs).values()) / total if total else 1.0
+
+
+DECLINED = Written(False, (), frozenset())
+"""Where retrieval lets nothing be answered."""
 
 
 def variants(
@@ -86,22 +92,26 @@ class Writer:
         """What retrieval is `below` this sure of is not answered."""
         self.pipeline = pipeline
         self.below = below
+        self.hits: dict[int, Hit] = {}
         self.tuned = mode.startswith("finetuned")
 
     def write(self, question: str, shown: Shown) -> Written:
-        """What the generator makes of the sources."""
+        """What the generator makes of the sources, after the checks of attribution; of none, nothing."""
         from rag import prompt
         from rag.attribution.attribute import attribute
         from rag.attribution.draft import unlooped
         from rag.retrieval.names import Said
         from rag.sources import source
 
+        if not shown:
+            return DECLINED
         profile, generator = self.pipeline.profile, self.pipeline.generator
         room = profile.prompt.model_copy(update={"sources": len(shown)})
         built = prompt.build(question, shown, generator.count_tokens, room)
         draft = "".join(str(chunk.content) for chunk in generator.stream(built.messages, adapter=self.tuned))
         asked = Said.of(question)
-        sources = [source(n, hit, asked) for n, hit in enumerate(built.sources, 1)]
+        # What a source shows hangs on its names; one that is given without them is the same source.
+        sources = [source(n, self.hits.get(hit.row, hit), asked) for n, hit in enumerate(built.sources, 1)]
         found = attribute(unlooped(draft), sources, profile.answering, question=question)
         held = sum(len(one.text.split()) for one in found if one.supported)
         every = sum(len(one.text.split()) for one in found)
@@ -126,7 +136,9 @@ class Writer:
             or pipeline.emergency_classifier(question, pipeline.retriever)
         ):
             return []
-        return evidence(pipeline.retriever, found.hits, found.texts or (question,), Said.of(question)).shown()
+        hits = found.hits[: pipeline.profile.prompt.sources]
+        self.hits |= {hit.row: hit for hit in hits}
+        return evidence(pipeline.retriever, hits, found.texts or (question,), Said.of(question)).shown()
 
 
 def measure(writer: Writer, questions: Sequence[str], seed: int = 0) -> dict[str, list[tuple[bool, float]]]:

@@ -31,7 +31,7 @@ def text(manifest: dict[str, Any], merged: bool = False) -> str:
         "not made to be used without that check.",
         "",
         "**Not medical advice.** What the model writes may be wrong, above all without retrieved sources; medcite "
-        "marks or drops what no source supports. For decisions about health ask a professional.",
+        "leaves out what no source supports. For decisions about health ask a professional.",
         "",
         "## Data",
         "",

@@ -19,13 +19,13 @@ from configs import files
 from configs.errors import UserError
 from configs.recipes import Recipe
 from configs.schema import Profile
-from finetune import data
+from finetune import data, forms
 from index.sources import Corpus
 from index.splits import Split, Splits, caveat, make
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.reading import Piece
-from rag.versions import PROMPT_VERSION
+from rag.versions import versions
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -83,10 +83,11 @@ def split(corpus: Corpus, work: Work, by: Literal["topic", "row"] = "topic", see
 
 
 def examples_hash(profile: Profile, recipe: Recipe, splits: Splits) -> str:
-    """What decides the examples: recipe, corpus and splits, prompt, retriever, passages, generator."""
+    """What decides the examples: recipe, forms, corpus, splits, code versions, retriever, passages, generator."""
     parts = [
         FORMAT,
-        PROMPT_VERSION,
+        versions(),
+        files.digest(forms.FORMS.read_text("utf-8")),
         recipe.data.model_dump(mode="json"),
         recipe.seed,
         recipe.schedule.validation,

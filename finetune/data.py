@@ -78,7 +78,7 @@ def make(
     template: Template,
     retriever: RetrieverLike | None,
     *,
-    sources: int = 3,
+    sources: int = 5,
     seed: int = 0,
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from configs.schema import Profile
 
-TOKENS = {"closed": 240, "grounded": 480}
+TOKENS = {"closed": 207, "grounded": 462}
 """Tokens of an example, prompt and completion: what MedQuAD's train split gives on average with SmolLM2's tokenizer
-(docs/measurements/2026-11-27-reading.md); a recipe's `max_tokens` is a bound."""
+(docs/decisions/reading.md); a recipe's `max_tokens` is a bound."""
 OF_RATE = {"cuda": 0.4, "cpu": 0.4}
 """The share of a matrix product's rate that training reaches. On two cores (AMD EPYC, AVX-512 with bf16) measured; on a
 card it is what TinyLlama's own training reached on A100s, 56% and more (Zhang et al., 2024), less what LoRA and short
@@ -73,14 +73,15 @@ def estimate(recipe: Recipe, pairs: int, config: Any, rate: float, device: str) 
     if schedule.max_steps:
         tokens = min(tokens, int(schedule.max_steps * schedule.batch * schedule.accumulation * mean))
     # A multiplication and an addition for each weight forward, and as many backward through the trained blocks.
-    backward = 2 + schedule.gradient_checkpointing
-    flops = tokens * 2.0 * (block * (blocks + backward / 2 * trained_blocks) + 2 * head / 4)
-    sizes = 4 * hidden + 2 * shared + 3 * (hidden + int(config.intermediate_size))
+    # Checkpointing computes these once more. The head is for the tokens of completions, a quarter.
+    again = 1 + schedule.gradient_checkpointing
+    flops = tokens * 2.0 * (block * (blocks + again * trained_blocks) + 2 * head / 4)
+    sizes = 6 * hidden + 2 * shared + 3 * (hidden + int(config.intermediate_size))
     adapter = recipe.lora.r * sizes * trained_blocks
     weight = 4.0 if recipe.weights.precision == "fp32" else WEIGHT_BYTES[recipe.weights.quantization]
     kept = blocks if not schedule.gradient_checkpointing else 1
     memory = weight * (block * blocks + head) + ADAPTER_BYTES * adapter
-    memory += ACTIVATION_BYTES * schedule.batch * mean * hidden * min(kept, trained_blocks)
+    memory += ACTIVATION_BYTES * schedule.batch * data.max_tokens * hidden * min(kept, trained_blocks)
     return Estimate(tokens, flops, rate, flops / (rate * OF_RATE[device]), memory)
 
 

@@ -33,7 +33,7 @@ TWO = 0.1
 SHUFFLED = 0.3
 """Share of prompts whose sources are not in the order of their rank, so that the first is not always right."""
 FEWER = 0.4
-"""Share of prompts of fewer sources than are found, down to one."""
+"""Share of prompts of fewer sources than the chat shows, down to one."""
 ANY, ANYTHING = "MPlusHealthTopics", "information"
 """The source whose answers speak of everything under one question type, and that type."""
 SHOWN = (140, 260)
@@ -139,7 +139,7 @@ class Maker:
 
     def _hits(self, found: Retrieval, pair: QAPair, right: set[str], dice: random.Random) -> list[Hit]:
         """What the prompt shows: retrieval's own hits, among them a passage of a right answer."""
-        wanted = dice.randint(1, self.sources) if dice.random() < FEWER else self.sources
+        wanted = dice.randint(1, max(self.sources - 1, 1)) if dice.random() < FEWER else self.sources
         hits = list(found.hits[:wanted])
         if not any(hit.pair.id in right for hit in hits):
             own = [hit for hit in found.hits if hit.pair.id in right] or self.retriever.passages_of(pair)

@@ -14,6 +14,7 @@ Status = Literal["answered", "abstained", "emergency"]
 DISCLAIMER = (
     "This is information from the sources shown, not medical advice. Ask a health professional about your own case."
 )
+ABSTENTION = "The sources do not cover this question."
 WHETHER_OR_NOT = "If it could be an emergency, call your local emergency number now."
 """Said with every abstention: some emergencies are missed, and a question not answered is no sign of safety."""
 MISSING = "The sources found do not say:"
@@ -102,7 +103,7 @@ class Answer(BaseModel):
     confidence: float = Field(0.0, ge=0, le=1)
     fallback: bool = Field(False, description="too little of the draft was supported: the sources are quoted instead")
     missing: tuple[str, ...] = Field(
-        (), description="what was asked, too, and is not in the answer: `how it is treated`"
+        (), description="what was asked, too, and is in none of the sources: `how it is treated`"
     )
     truncated: bool = Field(False, description="the generator reached its token limit")
     model: str = ""
@@ -123,7 +124,7 @@ class Answer(BaseModel):
 
     @property
     def missing_words(self) -> str:
-        """One line on what was asked, too, and is not in the answer; empty where nothing is missing."""
+        """One line on what was asked, too, and is in none of the sources; empty where nothing is missing."""
         return f"{MISSING} {', '.join(self.missing)}." if self.missing else ""
 
     @property

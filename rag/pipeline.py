@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from configs.errors import UserError
@@ -31,7 +31,7 @@ from index.embedder import Embedder
 from index.sentences import spans
 from index.store import Index
 from rag import prompt
-from rag.answer import Answer, Sentence, Source, Timings
+from rag.answer import ABSTENTION, Answer, Sentence, Source, Timings
 from rag.attribution.attribute import attribute
 from rag.attribution.digest import PASSAGES, Digest, on_topic
 from rag.attribution.doses import unsourced_doses
@@ -39,17 +39,15 @@ from rag.attribution.draft import unlooped, unmarked
 from rag.attribution.highlights import highlights
 from rag.attribution.mend import mended
 from rag.attribution.references import without_marks
-from rag.attribution.selection import choose
 from rag.attribution.unsaid import unsaid
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
 from rag.generators.base import Generator, create
-from rag.prompt import ABSTENTION
 from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Said, names_it
-from rag.sources import page, pieces_of, prompted, source
+from rag.sources import Evidence, evidence, page, pieces_of, source
 
 MAX_QUESTION_CHARACTERS = 200_000
 
@@ -236,6 +234,7 @@ class _Run:
         self.times = Timings()
         self.texts: tuple[str, ...] = ()
         self.hits: dict[str, Hit] = {}
+        self.read: Evidence | None = None
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> abc.Generator[Answer, None, None]:
@@ -261,12 +260,16 @@ class _Run:
         if notice:
             yield self._finish(sources=self._pages(retrieval.hits))
             return
-        if self.mode == "extractive":
-            hits = on_topic(retrieval.hits) if self.long else retrieval.hits
-            yield self._quote(tuple(source(n, hit, self.said) for n, hit in enumerate(hits, 1)))
+        if self.long:
+            yield self._digest(on_topic(retrieval.hits))
             return
-        count, settings = self.pipeline.generator.count_tokens, self.pipeline.profile.prompt
-        built = prompted(self.pipeline.retriever, self.question, retrieval, count, settings)
+        settings = self.pipeline.profile.prompt
+        hits = retrieval.hits if self.mode == "extractive" else retrieval.hits[: settings.sources]
+        self.read = evidence(self.pipeline.retriever, hits, self.texts, self.said)
+        if self.mode == "extractive":
+            yield self._quote(tuple(source(n, hit, self.said) for n, hit in enumerate(self.read.hits, 1)))
+            return
+        built = prompt.build(self.question, self.read.shown(), self.pipeline.generator.count_tokens, settings)
         rows = {hit.row for hit in built.sources}
         ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
         # The prompt holds sentences of a source; the reader gets the whole passage under the same number.
@@ -296,6 +299,10 @@ class _Run:
             self._count(chunk)
             if draft != whole:  # a loop: nothing new would come
                 getattr(stream, "close", lambda: None)()
+                read = generator.count_tokens(messages)
+                written = generator.count_tokens([*messages, AIMessage(whole)]) - read
+                self._time(prompt_tokens=read, new_tokens=written)
+                self._update(truncated=False)
                 break
             ends = [end for _, end in spans(draft)]
             # The last span may still grow; only what stands before it is settled.
@@ -311,8 +318,8 @@ class _Run:
             self._update(fallback=True)
             yield self._quote(sources)
             return
-        if sources and not all(sentence.supported for sentence in self.answer.sentences):
-            self._update(sentences=mended(self.answer.sentences, self._chosen(sources)))
+        if self.read and not all(sentence.supported for sentence in self.answer.sentences):
+            self._update(sentences=mended(self.answer.sentences, self.read.quoted(sources)))
         yield self._finish(draft="", sources=highlights(self.answer.sentences, sources))
 
     def _supported_share(self) -> float:
@@ -325,21 +332,21 @@ class _Run:
         sentences = tuple(attribute(draft, sources, self.settings, question=self.question, complete=last))
         self._update(sentences=sentences, draft="")
 
-    def _chosen(self, sources: tuple[Source, ...]) -> tuple[Sentence, ...]:
-        """The sentences of the sources that answer."""
-        hits = [self.hits[one.passage_id] for one in sources]
+    def _digest(self, hits: Sequence[Hit]) -> Answer:
+        """The long form."""
         retriever = self.pipeline.retriever
+        sources = tuple(source(n, hit, self.said) for n, hit in enumerate(hits, 1))
         pieces = pieces_of(retriever, hits, sources)
-        if self.long:
-            return tuple(self.pipeline.digest.choose(self.texts, sources, pieces, retriever.encode))
-        weights = retriever.word_weights(self.texts[0])
-        return tuple(choose(self.texts, sources, pieces, retriever.encode, weights=weights))
+        return self._quoted(self.pipeline.digest.choose(self.texts, sources, pieces, retriever.encode), sources)
 
     def _quote(self, sources: tuple[Source, ...]) -> Answer:
-        sentences = self._chosen(sources)
+        assert self.read is not None, "quoted is what was read"
+        return self._quoted(self.read.quoted(sources), sources)
+
+    def _quoted(self, sentences: Sequence[Sentence], sources: tuple[Source, ...]) -> Answer:
         if not self.times.first_token_ms:
             self._time(first_token_ms=self._elapsed())
-        return self._finish(sentences=sentences, sources=highlights(sentences, sources), draft="")
+        return self._finish(sentences=tuple(sentences), sources=highlights(sentences, sources), draft="")
 
     def _pages(self, hits: Sequence[Hit]) -> tuple[Source, ...]:
         """Under an emergency notice nothing is quoted: the pages that the question names, by name and address."""
@@ -364,7 +371,7 @@ class _Run:
         self._update(complete=True, **changes)
         if self.hits and self.answer.status == "answered":
             kinds = {one.n: kind_of(self.hits[one.passage_id].pair) for one in self.answer.sources}
-            self._update(missing=unsaid(self.texts[0], self.answer.sentences, kinds))
+            self._update(missing=unsaid(self.texts[0], self.answer.sentences, self.answer.sources, kinds))
         return self.answer
 
     def _elapsed(self) -> float:

@@ -23,7 +23,6 @@ from index.words import words
 from rag.retrieval.hits import Hit
 from rag.retrieval.names import Said, other_name
 
-ABSTENTION = "The sources do not cover this question."
 SYSTEM = "You answer health questions from numbered sources."
 REQUEST = "Quote the sentences of the sources that answer the question, with their numbers."
 """Said last, after the question: there the untrained 135M model follows it. Of its sentences 8 in 25 then follow a

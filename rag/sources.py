@@ -16,9 +16,9 @@ from langchain_core.messages import BaseMessage
 from configs.schema import Prompt as Settings
 from index import repairs
 from rag import prompt
-from rag.answer import Source
+from rag.answer import Sentence, Source
 from rag.attribution.doses import withhold
-from rag.attribution.selection import answering, scored, shown
+from rag.attribution.selection import answering, quoted, scored, shown
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.names import Said, names_it
 from rag.retrieval.reading import Line, Piece
@@ -76,6 +76,11 @@ class Evidence:
     lines: list[Line]
     chosen: list[Line]
 
+    def quoted(self, sources: Sequence[Source]) -> list[Sentence]:
+        """The sentences that answer, each citing its source among `sources`, which hold every hit."""
+        by_passage = {one.passage_id: one for one in sources}
+        return quoted(self.chosen, [by_passage[hit.passage.id] for hit in self.hits])
+
     def shown(self) -> list[tuple[Hit, str]]:
         """What a generator is shown: hits and sentences of them, without those of which nothing is."""
         texts = shown(self.lines, self.chosen, self.pieces)
@@ -94,5 +99,6 @@ def prompted(
     reader: Reader, question: str, found: Retrieval, count: Callable[[Sequence[BaseMessage]], int], settings: Settings
 ) -> prompt.Prompt:
     """The prompt for `question` over what retrieval found for it, in `settings.max_tokens` as `count` counts them."""
-    read = evidence(reader, found.hits, found.texts or (question,), Said.of(question))
+    hits = found.hits[: settings.sources]
+    read = evidence(reader, hits, found.texts or (question,), Said.of(question))
     return prompt.build(question, read.shown(), count, settings)

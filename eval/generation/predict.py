@@ -269,9 +269,9 @@ class Run:
                 messages = prompt.closed_book(pair.question)
             else:
                 retriever = pipeline.retriever
-                found_hits = retriever.retrieve(pair.question)
+                retrieval = retriever.retrieve(pair.question)
                 settings = self.profile.prompt
-                messages = prompted(retriever, pair.question, found_hits, chat.count_tokens, settings).messages
+                messages = prompted(retriever, pair.question, retrieval, chat.count_tokens, settings).messages
             ids = chat.encode(messages, tuned)
             reference = chat.loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
             given = torch.tensor([ids + reference], device=model.device)

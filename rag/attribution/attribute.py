@@ -81,7 +81,7 @@ def attribute(
             last = by_number[sentence.citations[0]]
         kept.append(sentence.model_copy(update={"before": gap + piece.mark}))
         gap = ""
-    return _without_orphans(kept) if complete else kept
+    return without_orphans(kept) if complete else kept
 
 
 def _repeats(flat: str, said: Sequence[str]) -> bool:
@@ -95,7 +95,7 @@ def _repeats(flat: str, said: Sequence[str]) -> bool:
     return False
 
 
-def _without_orphans(kept: Sequence[Sentence]) -> list[Sentence]:
+def without_orphans(kept: Sequence[Sentence]) -> list[Sentence]:
     """Without lead-ins ("Symptoms include:") whose list is gone."""
     result = []
     for i, sentence in enumerate(kept):

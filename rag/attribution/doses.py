@@ -3,7 +3,7 @@
     withhold("Rest. Adults take 100 mg twice a day.")  ->  ("Rest.\\n[…]", 1)
     unsourced_doses("Take 20 mg.", texts)              ->  the doses that no text holds
 
-Retrieval can be wrong about a page, and a wrong page with a dose on it is harm. `rag.pipeline` withholds when it makes
+Retrieval can be wrong about a page, and a wrong page with a dose on it is harm. `rag.sources` withholds when it makes
 the sources, so no quotation, citation or panel can bring the dose back.
 `python -m pytest tests/rag/attribution/test_doses.py` runs it.
 """

@@ -194,7 +194,8 @@ def is_cut(piece: Piece, pieces: Sequence[Piece]) -> bool:
 
 
 def unlooped(draft: str) -> str:
-    """The draft up to the end of the first copy of what it then says again and again; the draft itself if it does not.
+    """The draft up to the end of the first copy of what it then says again and again, and on to the end of the sentence
+    that the copy ends in; the draft itself if it does not.
 
     Only words behind which white space stands are looked at, so that it is the same however the draft came in.
     """
@@ -206,5 +207,7 @@ def unlooped(draft: str) -> str:
                 continue
             begun = at - period * max(LOOP_COPIES, -(-LOOP_WORDS // period))
             if begun >= 0 and said[begun : at - period] == said[begun + period : at]:
-                return draft[: found[begun + period - 1][1]]
+                last = begun + period - 1
+                ends = (place for place in range(last, last + period) if re.search(r"[.!?][\])\"”]*$", said[place]))
+                return draft[: found[next(ends, last)][1]]
     return draft

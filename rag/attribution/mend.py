@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from rapidfuzz import fuzz
 
 from rag.answer import Sentence
+from rag.attribution.attribute import REPEAT, without_orphans
 
 NEAR = 60.0
 """Likeness of words, in percent (rapidfuzz's token_set_ratio), from which a chosen sentence says what was meant. A
@@ -18,8 +19,8 @@ sentence near to none is left out."""
 
 def mended(sentences: Sequence[Sentence], chosen: Sequence[Sentence]) -> tuple[Sentence, ...]:
     """The sentences in their order; `chosen` are quoted ones, each used once and only if it is not said already."""
-    said = {sentence.text for sentence in sentences}
-    left = [sentence for sentence in chosen if sentence.text not in said]
+    said = [sentence.text for sentence in sentences if sentence.supported]
+    left = [one for one in chosen if not any(one.text in text or fuzz.ratio(one.text, text) > REPEAT for text in said)]
     found: list[Sentence] = []
     gap = False
     for sentence in sentences:
@@ -34,4 +35,4 @@ def mended(sentences: Sequence[Sentence], chosen: Sequence[Sentence]) -> tuple[S
             sentence = sentence.model_copy(update={"before": "\n\n"})  # the paragraph that a sentence left out began
         gap = False
         found.append(sentence)
-    return tuple(found)
+    return tuple(without_orphans(found))

@@ -27,7 +27,7 @@ LEAST_WORDS, SHORT_OF = 50, 0.5
 """Up to so many words, sentences are quoted down to this share of the best one's value: where 100 answers were read,
 one sentence alone often said only a part of what was asked."""
 SHOWN_WORDS = 220
-"""Words that a generator is shown: twice what is chosen, so that it chooses, too."""
+"""Words that a generator is shown: for most questions twice what is chosen, so that it chooses, too."""
 OWN = 2
 """How many times as much is quoted of an answer whose very question is asked. Of MedQuAD's answers half are longer than
 MAX_WORDS (docs/decisions/training.md)."""
@@ -66,22 +66,31 @@ def scored(
 
 
 def answering(lines: Sequence[Line], pieces: Sequence[Piece], max_words: int = MAX_WORDS) -> list[Line]:
-    """The lines that answer (`pick`). Where the corpus's very own question is asked its answer is given, from its
-    beginning and up to OWN times as many words: the institute's whole answer to the institute's question.
+    """The lines that answer (`pick`). Where the corpus's very own question is asked its answer is given from its
+    beginning, as far as the pieces hold it, up to OWN times as many words: the institute's answer to its question.
+
+    `pieces` of one answer stand in its order (`prompt.arrange`).
     """
     best = max(lines, key=lambda line: line.value, default=None)
     if best is None or pieces[best.piece].question < SAME:
         return pick(lines, max_words)
+    answer = (pieces[best.piece].names, pieces[best.piece].kind)
+    own = {at for at, one in enumerate(pieces) if one.question >= SAME and (one.names, one.kind) == answer}
+    places = {(line.piece, line.place): line for line in lines}
     found: list[Line] = []
+    said: set[str] = set()
     room = OWN * max_words
-    for line in sorted(lines, key=lambda one: (one.piece != best.piece, one.piece, one.place)):
-        if pieces[line.piece].question < SAME or line.value == -math.inf or line.points:
+    for line in lines:
+        behind = places.get((line.piece, line.place + 1))
+        heads_list = behind is not None and behind.item and leads_in(line.text)
+        if line.piece not in own or line.points or (line.value == -math.inf and not heads_list) or line.text in said:
             continue
         room -= _size(line)
         if room < 0 and found:
             break
         found.append(line)
-    return found
+        said.add(line.text)
+    return found if any(line.value > -math.inf for line in found) else pick(lines, max_words)
 
 
 def pick(lines: Sequence[Line], max_words: int = MAX_WORDS) -> list[Line]:
@@ -118,12 +127,15 @@ def shown(
     """
     kept = set(chosen)
     near = {(line.piece, line.place + step) for line in chosen for step in (-1, 1)}
+    places = {(line.piece, line.place): line for line in lines}
     room = max_words - sum(map(_size, kept))
     others = [line for line in lines if line not in kept and line.value > -math.inf]
     for line in sorted(others, key=lambda one: ((one.piece, one.place) not in near, -one.value)):
-        if _size(line) <= room:
-            kept.add(line)
-            room -= _size(line)
+        whole = {line} | _lead_in(line, places)
+        size = sum(map(_size, whole - kept))
+        if size <= room:
+            kept |= whole
+            room -= size
     texts: dict[int, str] = {}
     before: Line | None = None
     for line in sorted(kept, key=lambda one: (one.piece, one.place)):
@@ -131,9 +143,18 @@ def shown(
             texts[line.piece] = line.text
         else:
             between = layout(before, line, pieces[line.piece].text)
-            texts[line.piece] += (between.replace("\n\n", "\n") or " ") + line.text
+            texts[line.piece] += between.replace("\n\n", "\n") + line.text
         before = line
     return texts
+
+
+def _lead_in(line: Line, places: Mapping[tuple[int, int], Line]) -> set[Line]:
+    """What an item says nothing without, or the contrary of what it says: the sentence that leads in its list."""
+    at = line.place
+    while line.item and (line.piece, at) in places and places[line.piece, at].item:
+        at -= 1
+    before = places.get((line.piece, at))
+    return {before} if line.item and before is not None and leads_in(before.text) else set()
 
 
 def layout(before: Line, line: Line, text: str) -> str:

@@ -17,8 +17,8 @@ from configs.schema import Cleaning
 from index.build import build
 from index.embedder import Embedder
 from index.sources import Corpus, load_corpus
-from rag.answer import Answer
-from rag.pipeline import ABSTENTION, Pipeline
+from rag.answer import ABSTENTION, Answer
+from rag.pipeline import Pipeline
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -21,8 +21,8 @@ from configs.schema import IndexSettings, Passages
 from index.build import build
 from index.corpus import QAPair
 from rag.__main__ import render as terminal
-from rag.answer import Answer
-from rag.pipeline import ABSTENTION, MAX_QUESTION_CHARACTERS, Pipeline
+from rag.answer import ABSTENTION, Answer
+from rag.pipeline import MAX_QUESTION_CHARACTERS, Pipeline
 from rag.retrieval.hybrid import HybridRetriever
 from tests import fakes
 

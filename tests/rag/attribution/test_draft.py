@@ -56,6 +56,11 @@ def test_a_draft_that_repeats_itself_ends_with_the_first_copy(begins: str, copy:
         assert unlooped(draft[:end]) in (draft[:end], unlooped(draft))
 
 
+def test_a_loop_that_begins_in_the_middle_of_a_sentence_keeps_the_sentence_that_repeats() -> None:
+    draft = "Alcohol increases the risk of gout. " + "Obesity increases the risk of gout. " * 9
+    assert unlooped(draft) == "Alcohol increases the risk of gout. Obesity increases the risk of gout."
+
+
 @pytest.mark.parametrize(
     "draft",
     [

@@ -36,3 +36,10 @@ def test_a_quotation_is_used_once_and_not_where_it_stands_already() -> None:
 def test_supported_sentences_are_left_as_they_are() -> None:
     assert mended([WRITTEN, *QUOTED], QUOTED) == (WRITTEN, *QUOTED)
     assert mended([unsupported("Trains leave.")], []) == ()
+
+
+def test_no_lead_in_is_left_without_its_list_and_no_part_of_a_sentence_is_said_again() -> None:
+    lead_in = Sentence(text="Symptoms of gout include:", citations=(1,), supported=True, before="\n\n")
+    assert mended([WRITTEN, lead_in, unsupported("headaches", "\n- ")], QUOTED) == (WRITTEN,)
+    both = Sentence(text=f"{QUOTED[1].text} It hurts.", citations=(2,), supported=True)
+    assert mended([both, unsupported("Gout is caused by uric acid crystal.")], QUOTED) == (both,)

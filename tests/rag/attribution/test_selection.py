@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,18 +104,65 @@ def test_any_text_is_quoted_verbatim(question: str, texts: list[str], room: int)
         assert bool(item.highlights) == item.used
 
 
+QUESTION = "how long does an attack of gout last"
+
+
+def own(text: str, **changed: Any) -> Piece:
+    """A text whose page asks the very question."""
+    return Piece(text, "information", True, question=1.0, **changed)
+
+
 def test_an_answer_whose_very_question_is_asked_is_given_from_its_beginning() -> None:
-    pieces = [Piece(PAGE, "information", True, question=1.0), Piece(OTHER, "information", True, question=0.5)]
-    lines = scored(["how long does an attack of gout last"], pieces, encode)
+    pieces = [own(PAGE), Piece(OTHER, "information", True, question=0.5)]
+    lines = scored([QUESTION], pieces, encode)
     found = answering(lines, pieces)
     assert [line.text for line in found][:2] == [line.text for line in lines if line.piece == 0][:2]
     assert {line.piece for line in found} == {0}
     assert not any(line.text.endswith("?") for line in found)
     assert len(answering(lines, pieces, 5)) < len(found)
     unlike = [Piece(PAGE, "information", True, question=0.9), pieces[1]]
-    assert answering(scored(["how long does an attack of gout last"], unlike, encode), unlike) == pick(
-        scored(["how long does an attack of gout last"], unlike, encode)
+    assert answering(scored([QUESTION], unlike, encode), unlike) == pick(scored([QUESTION], unlike, encode))
+
+
+def test_a_like_question_of_another_topic_gives_nothing_to_the_answer() -> None:
+    pieces = [own(PAGE, names=frozenset({"gout"})), own(OTHER, names=frozenset({"pseudogout"}))]
+    assert len({line.piece for line in answering(scored([QUESTION], pieces, encode), pieces)}) == 1
+
+
+def test_an_answer_that_says_nothing_but_where_to_look_is_still_given() -> None:
+    pieces = [own("These resources address the diagnosis or management of gout:\n- Drug Therapy\n- Gene Review")]
+    lines = scored([QUESTION], pieces, encode)
+    assert answering(lines, pieces) == pick(lines) != []
+
+
+def test_the_heading_of_a_list_stands_over_it_and_a_repeated_lead_in_once() -> None:
+    pieces = [
+        own("Steps If You Take Insulin\n- Check it often.\n\nSteps If You Do Not\n- Rest.\nWalk."),
+        own(PAGE),
+        own(PAGE),
+    ]
+    texts = [line.text for line in answering(scored([QUESTION], pieces, encode), pieces)]
+    assert texts[:5] == ["Steps If You Take Insulin", "Check it often.", "Steps If You Do Not", "Rest.", "Walk."]
+    assert len(set(texts)) == len(texts)
+
+
+@given(st.integers(1, 200), st.integers(0, 60))
+@settings(max_examples=60, deadline=None)
+def test_a_generator_is_shown_no_item_without_what_leads_it_in(room: int, chosen: int) -> None:
+    """An item alone would stand under another lead-in, and say the contrary of what its page says."""
+    page = (
+        "Anything that raises the chance of gout is a risk. These raise it:\n- Drinking beer.\n- Being overweight.\n"
+        "Ask a doctor about your own risk, and about what you can do to be safe.\n"
+        "The following do not affect the risk of gout:\n- Having an abortion.\n- Smoking cigarettes."
     )
+    pieces = [Piece(page, "information", True)]
+    lines = scored(["who is at risk of gout"], pieces, encode)
+    text = shown(lines, pick(lines, chosen), pieces, room)[0]
+    for item, lead_in in (("Having an abortion.", "do not affect"), ("Drinking beer.", "These raise it:")):
+        if item in text:
+            before = text[: text.index(item)]
+            assert lead_in in before
+            assert before.rindex(lead_in) == max(before.rfind(one) for one in ("do not affect", "These raise it:"))
 
 
 @given(st.integers(1, 120), st.sampled_from(["gout", "how long does an attack of gout last", "overweight people"]))

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from rag.answer import Answer, Sentence
+from rag.answer import Answer, Sentence, Source
 from rag.attribution.unsaid import unsaid
 from rag.retrieval.aspects import ASPECTS
 
 CAUSES = Sentence(text="Gout is caused by uric acid in the joints.", citations=(1,), supported=True)
-HEREDITY = Sentence(text="It tends to run in families.", citations=(2,), supported=True)
+PAGE = "Gout is caused by uric acid in the joints. It hurts."
 
 
-def test_the_second_thing_that_nothing_speaks_of_is_named() -> None:
-    question = "what causes gout and is it hereditary?"
-    assert unsaid(question, [CAUSES], {1: "causes"}) == ("whether it is inherited",)
-    assert unsaid(question, [CAUSES, HEREDITY], {1: "causes", 2: "causes"}) == ()
-    assert unsaid(question, [CAUSES, CAUSES], {1: "inheritance"}) == (), "its page is on heredity"
-    assert unsaid(question, [CAUSES.model_copy(update={"citations": ()})], {}) == (), "nothing is cited"
+def source(n: int, text: str) -> Source:
+    return Source(n=n, passage_id=f"p{n}", pair_id=f"q{n}", title="Gout", question="", text=text)
+
+
+def test_the_second_thing_that_no_source_speaks_of_is_named() -> None:
+    question = "what causes gout and how is it treated?"
+    assert unsaid(question, [CAUSES], [source(1, PAGE)], {1: "causes"}) == ("how it is treated",)
+    more = [source(1, PAGE), source(2, "Gout is treated with rest and medicines.")]
+    assert unsaid(question, [CAUSES], more, {1: "causes", 2: "causes"}) == (), "it stands beside the answer"
+    assert unsaid(question, [CAUSES], [source(1, PAGE)], {1: "treatment"}) == (), "its page is on treatment"
+    assert unsaid(question, [CAUSES.model_copy(update={"citations": ()})], [], {}) == (), "nothing is cited"
 
 
 @pytest.mark.parametrize("question", ["is gout hereditary?", "gout", "what causes gout"])
 def test_of_one_thing_retrieval_has_decided(question: str) -> None:
-    assert unsaid(question, [CAUSES], {1: "causes"}) == ()
+    assert unsaid(question, [CAUSES], [source(1, PAGE)], {1: "causes"}) == ()
 
 
 def test_the_answer_says_it_in_one_line_at_its_end() -> None:

@@ -33,6 +33,10 @@ class Data(Section):
     max_tokens: int = Field(1024, ge=64, description="of prompt and completion together")
     max_prompt_tokens: int = Field(768, ge=64, description="of a prompt with passages")
     max_answer_tokens: int = Field(256, ge=16, description="a longer answer ends at its last sentence that fits")
+    forms: Share = Field(
+        0.75,
+        description="share of grounded questions in the forms of `finetune/forms.toml`; the others are the corpus's",
+    )
     even: bool = Field(False, description="pairs are drawn from each of the corpus's sources in turn, not as they come")
     examples: int | None = Field(None, ge=1, description="pairs drawn from the train split; none: all of them")
 

@@ -94,7 +94,7 @@ def make(
     if settings.even:
         rows = _in_turns(rows, pairs)
     rows = rows[: limit or settings.examples or len(rows)]
-    grounded = Maker([pairs[row] for row in own], splits, retriever, sources) if retriever else None
+    grounded = Maker([pairs[row] for row in own], splits, retriever, sources, settings.forms) if retriever else None
     maker = _Maker(settings, template, grounded, sources, seed)
     examples: list[Example] = []
     report = Report()

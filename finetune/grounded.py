@@ -26,10 +26,8 @@ from rag.retrieval.names import Said
 from rag.retrieval.reading import Line
 from rag.sources import Evidence, Reader, evidence
 
-IN_FORMS = 0.75
-"""Share of grounded questions in people's forms; the others are the corpus's own."""
 TWO = 0.1
-"""Share of those in forms that ask for two things."""
+"""Share of the questions in people's forms that ask for two things."""
 SHUFFLED = 0.3
 """Share of prompts whose sources are not in the order of their rank, so that the first is not always right."""
 FEWER = 0.4
@@ -84,7 +82,11 @@ class Grounded:
 class Maker:
     """Grounded examples over the pairs of one split; `splits` says which pairs are of one topic."""
 
-    def __init__(self, pairs: Sequence[QAPair], splits: Splits, retriever: RetrieverLike, sources: int) -> None:
+    def __init__(
+        self, pairs: Sequence[QAPair], splits: Splits, retriever: RetrieverLike, sources: int, forms: float = 0.75
+    ) -> None:
+        """`forms` is the share of questions in people's forms; `sources` are shown at most."""
+        self.forms = forms
         self.retriever = retriever
         self.splits = splits
         self.sources = sources
@@ -111,7 +113,7 @@ class Maker:
     def _question(self, pair: QAPair, dice: random.Random) -> tuple[str, tuple[str, ...]]:
         """A question that the pair answers, and the question types that it asks for."""
         kind = pair.question_type
-        if dice.random() < IN_FORMS:
+        if dice.random() < self.forms:
             if pair.source == ANY and kind == ANYTHING and dice.random() < 0.7:
                 kind = dice.choice(sorted(forms_of()["asked"]))
             beside = sorted(

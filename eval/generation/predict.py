@@ -5,8 +5,7 @@
 
 Everything is kept on disk under the hash of all that decides it, so an interrupted run is resumed and a second one
 generates nothing. Whether retrieval lets a question be answered is decided by its confidence, which is stored: every
-question is made to pass it, and `Prediction.status` says what the reader would have seen. What the model itself
-declines stays so.
+question is made to pass it, and `Prediction.status` says what the reader would have seen.
 """
 
 from __future__ import annotations

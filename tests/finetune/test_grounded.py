@@ -112,3 +112,11 @@ def test_a_passage_that_says_nothing_gives_no_example(maker: Maker, pairs: list[
 
     empty = Maker(pairs, maker.splits, Empty(), 5)  # type: ignore[arg-type]
     assert empty.example(pairs[0], random.Random(0)) is None
+
+
+def test_the_share_of_peoples_forms_is_the_recipes(maker: Maker, pairs: list[QAPair]) -> None:
+    own = {pair.question for pair in pairs}
+    for share, least, most in ((0.0, 1.0, 1.0), (1.0, 0.0, 0.0), (0.5, 0.3, 0.7)):
+        other = Maker(pairs, maker.splits, maker.retriever, 5, share)
+        asked = [one.question in own for _, one in examples(other, pairs)]
+        assert least <= sum(asked) / len(asked) <= most

@@ -58,7 +58,8 @@ _ENDED = re.compile(r"[.!:;][)\]\"'”’]*$")
 _POINTER = re.compile(
     r"^(?:these resources|if the information is available, the table|the human phenotype ontology"
     r"|you can use the medlineplus medical dictionary|the frequency (?:of a sign or symptom|may also be listed)"
-    r"|for example, a frequency of|sometimes, no information on frequency|in these cases, the sign or symptom"
+    r"|signs and symptoms approximate number of patients|for example, a frequency of"
+    r"|sometimes, no information on frequency|in these cases, the sign or symptom"
     r"|genetic testing registry|gene ?review|medlineplus encyclopedia|\(?watch the video|click here|read more"
     r"|\(?see (?:the )?(?:figure|video|illustration))",
     re.IGNORECASE,

@@ -37,7 +37,7 @@ from rag.attribution.digest import PASSAGES, Digest, on_topic
 from rag.attribution.doses import unsourced_doses
 from rag.attribution.draft import unlooped, unmarked
 from rag.attribution.highlights import highlights
-from rag.attribution.mend import mended
+from rag.attribution.mend import led, mended
 from rag.attribution.references import without_marks
 from rag.attribution.unsaid import unsaid
 from rag.emergency.classifier import EmergencyClassifier
@@ -320,6 +320,8 @@ class _Run:
             return
         if self.read and not all(sentence.supported for sentence in self.answer.sentences):
             self._update(sentences=mended(self.answer.sentences, self.read.quoted(sources)))
+        if self.read:
+            self._update(sentences=led(self.answer.sentences, self.read.lead(sources)))
         yield self._finish(draft="", sources=highlights(self.answer.sentences, sources))
 
     def _supported_share(self) -> float:

@@ -81,6 +81,23 @@ class Evidence:
         by_passage = {one.passage_id: one for one in sources}
         return quoted(self.chosen, [by_passage[hit.passage.id] for hit in self.hits])
 
+    def lead(self, sources: Sequence[Source]) -> list[Sentence]:
+        """The chosen sentence that answers best, with its list where it is of one; `sources` as in `quoted`."""
+        best = max(self.chosen, key=lambda line: line.value, default=None)
+        if best is None:
+            return []
+        wanted = [best]
+        if best.item:
+            page = {line.place: line for line in self.chosen if line.piece == best.piece}
+            low = high = best.place
+            while low - 1 in page and page[low].item:
+                low -= 1
+            while high + 1 in page and page[high + 1].item:
+                high += 1
+            wanted = [page[place] for place in range(low, high + 1)]
+        by_passage = {one.passage_id: one for one in sources}
+        return quoted(wanted, [by_passage[hit.passage.id] for hit in self.hits])
+
     def shown(self) -> list[tuple[Hit, str]]:
         """What a generator is shown: hits and sentences of them, without those of which nothing is."""
         texts = shown(self.lines, self.chosen, self.pieces)

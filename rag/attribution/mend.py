@@ -19,8 +19,8 @@ sentence near to none is left out."""
 
 def mended(sentences: Sequence[Sentence], chosen: Sequence[Sentence]) -> tuple[Sentence, ...]:
     """The sentences in their order; `chosen` are quoted ones, each used once and only if it is not said already."""
-    said = [sentence.text for sentence in sentences if sentence.supported]
-    left = [one for one in chosen if not any(one.text in text or fuzz.ratio(one.text, text) > REPEAT for text in said)]
+    kept = [sentence for sentence in sentences if sentence.supported]
+    left = [one for one in chosen if not _said(one.text, kept)]
     found: list[Sentence] = []
     gap = False
     for sentence in sentences:
@@ -36,3 +36,18 @@ def mended(sentences: Sequence[Sentence], chosen: Sequence[Sentence]) -> tuple[S
         gap = False
         found.append(sentence)
     return tuple(without_orphans(found))
+
+
+def led(sentences: Sequence[Sentence], lead: Sequence[Sentence]) -> tuple[Sentence, ...]:
+    """The sentences, and `lead` before them unless all of it is said there: the answer first, details after."""
+    missing = [one for one in lead if not _said(one.text, sentences)]
+    if not missing or not sentences:
+        return tuple(sentences)
+    rest = [one for one in sentences if one.text not in {line.text for line in lead}]
+    if rest:
+        rest[0] = rest[0].model_copy(update={"before": "\n\n"})
+    return (*lead, *rest)
+
+
+def _said(text: str, sentences: Sequence[Sentence]) -> bool:
+    return any(text in one.text or fuzz.ratio(text, one.text) > REPEAT for one in sentences)

@@ -27,9 +27,9 @@ LEAST_WORDS, SHORT_OF = 50, 0.5
 """Up to so many words, sentences are quoted down to this share of the best one's value: where 100 answers were read,
 one sentence alone often said only a part of what was asked."""
 SHOWN_WORDS = 110
-"""Words that a generator is shown: those chosen, and where they are fewer more of their pages. With 220 the 135M adapter
-begins with a right answer for 93 of 119 covered validation questions of people's, and for 6 from a wrong page; with 110
-for 99 and none (the extractive mode: 103)."""
+"""Words that a generator is shown: those chosen, and where they are fewer more of their pages. With 220 the 135M
+adapter begins with a right answer for 93 of 119 covered validation questions of people's, for 6 from a wrong page; with
+110 for 100 and none (the extractive mode: 103)."""
 OWN = 2
 """How many times as much is quoted of an answer whose very question is asked. Of MedQuAD's answers half are longer than
 MAX_WORDS (docs/decisions/training.md)."""

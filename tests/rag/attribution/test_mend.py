@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.answer import Sentence
-from rag.attribution.mend import mended
+from rag.attribution.mend import led, mended
 
 QUOTED = [
     Sentence(text="The big toe is affected in 50 percent of people.", citations=(1,), supported=True, quoted=True),
@@ -43,3 +43,18 @@ def test_no_lead_in_is_left_without_its_list_and_no_part_of_a_sentence_is_said_a
     assert mended([WRITTEN, lead_in, unsupported("headaches", "\n- ")], QUOTED) == (WRITTEN,)
     both = Sentence(text=f"{QUOTED[1].text} It hurts.", citations=(2,), supported=True)
     assert mended([both, unsupported("Gout is caused by uric acid crystal.")], QUOTED) == (both,)
+
+
+def test_what_answers_best_stands_first_where_it_was_left_out() -> None:
+    found = led([WRITTEN], QUOTED[:1])
+    assert [(one.text, one.before) for one in found] == [(QUOTED[0].text, ""), ("Rest helps.", "\n\n")]
+
+
+def test_it_is_not_said_twice() -> None:
+    assert led([WRITTEN, QUOTED[0]], QUOTED[:1]) == (WRITTEN, QUOTED[0])
+    near = QUOTED[0].model_copy(update={"text": "The big toe is affected in 50 percent of the people."})
+    assert led([near], QUOTED[:1]) == (near,)
+    both = QUOTED[0].model_copy(update={"text": f"{QUOTED[0].text} It hurts."})
+    assert led([both], QUOTED[:1]) == (both,)
+    assert led([QUOTED[1]], QUOTED) == tuple(QUOTED), "a list of which a part was said is given whole"
+    assert led([], QUOTED) == ()

@@ -116,15 +116,17 @@ def test_recipes_and_examples_keep_theirs() -> None:
     """Of whole profiles and recipes, which get new fields: what is hashed, hashed here by hand."""
     from finetune import corpus as steps
     from finetune.__main__ import _Start
+    from finetune.forms import FORMS
     from finetune.sweep import Run
-    from rag.versions import PROMPT_VERSION
+    from rag.versions import PROMPT_VERSION, versions
 
     recipe, (profile, _) = load_recipe("grounded"), load("embedded")
     made = splits.make([pair(row) for row in range(40)], "corpus", seed=3)
     assert Run({}, recipe).id == hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:12]
     parts = [
         steps.FORMAT,
-        PROMPT_VERSION,
+        versions(),
+        hashlib.sha256(FORMS.read_bytes()).hexdigest(),
         recipe.data.model_dump(mode="json"),
         recipe.seed,
         recipe.schedule.validation,

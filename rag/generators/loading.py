@@ -187,7 +187,9 @@ def _check_fit(model: Any, weights: Path, config: dict[str, Any], other: str) ->
             raise UserError(other)
     targets = config.get("target_modules")
     if isinstance(targets, list) and not config.get("layers_to_transform"):
-        wanted = {name for name in modules if name.split(".")[-1] in targets}
+        # By PEFT's rule a target is a module's whole name, as "all-linear" is saved, or the last parts of it.
+        ends = {name: {name.split(".", cut)[-1] for cut in range(name.count(".") + 1)} for name in modules}
+        wanted = {name for name in modules if ends[name] & set(targets)}
         if wanted != set(shapes):
             raise UserError(other)
 

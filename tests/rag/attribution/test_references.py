@@ -233,10 +233,13 @@ def test_every_bracketed_number_of_an_answer_is_a_citation_of_its_sources(tmp_pa
         assert not BRACKETED.search(shown)
 
 
-def test_the_prompt_still_shows_the_passage_as_the_adapter_knows_it(tmp_path: Path) -> None:
+def test_the_prompt_shows_what_the_reader_sees(tmp_path: Path) -> None:
     made = pipeline(tmp_path, "Croup is mild.")
-    made.invoke("How is croup treated?", mode="base+rag")
-    assert "is given for croup (3). Cool moist air is harmless (9)." in made.generator.prompts[0][-1].text  # type: ignore[attr-defined]
+    answer = made.invoke("How is croup treated?", mode="base+rag")
+    asked = made.generator.prompts[0][-1].text  # type: ignore[attr-defined]
+    shown = asked.split("\n", 1)[1].split("\n\n[2]")[0]
+    assert "is given for croup. Cool moist air is harmless." in shown
+    assert shown in answer.sources[0].text
 
 
 def test_a_footnote_is_no_part_of_its_word() -> None:

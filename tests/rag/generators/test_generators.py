@@ -243,6 +243,16 @@ def test_an_adapter_of_another_base_is_refused(adapter: Path, tmp_path: Path, ot
         TransformersChat.load(wrong.model_copy(update={"adapter": str(adapter)}), tmp_path)
 
 
+def test_an_adapter_of_all_linear_layers_fits_its_base_and_no_other(section: Generator, tmp_path: Path) -> None:
+    """PEFT saves "all-linear" as whole names of modules."""
+    whole = tiny.save_adapter(Path(section.model), tmp_path / "whole", "all-linear")
+    tuned = TransformersChat.load(section.model_copy(update={"adapter": str(whole)}), tmp_path)
+    assert tuned.invoke(ASK, max_new_tokens=4).content != ""
+    wrong = tiny.save(tmp_path / "other", layers=1)
+    with pytest.raises(UserError, match="another base model"):
+        TransformersChat.load(wrong.model_copy(update={"adapter": str(whole)}), tmp_path)
+
+
 def test_a_damaged_adapter_is_named(section: Generator, adapter: Path, tmp_path: Path) -> None:
     torn = tmp_path / "torn"
     shutil.copytree(adapter, torn)

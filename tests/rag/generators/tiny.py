@@ -68,7 +68,7 @@ def save(
     return Generator(model=str(folder), precision="fp32")
 
 
-def save_adapter(base: Path, folder: Path, targets: tuple[str, ...] = ("q_proj", "v_proj", "down_proj")) -> Path:
+def save_adapter(base: Path, folder: Path, targets: tuple[str, ...] | str = ("q_proj", "v_proj", "down_proj")) -> Path:
     """Write a LoRA adapter for the model in `base`, with random weights that change its logits."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -76,7 +76,11 @@ def save_adapter(base: Path, folder: Path, targets: tuple[str, ...] = ("q_proj",
 
     torch.manual_seed(1)
     config = LoraConfig(
-        r=4, lora_alpha=16, target_modules=list(targets), init_lora_weights=False, task_type="CAUSAL_LM"
+        r=4,
+        lora_alpha=16,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        init_lora_weights=False,
+        task_type="CAUSAL_LM",
     )
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
     model.save_pretrained(folder)

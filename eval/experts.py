@@ -24,7 +24,7 @@ from eval.metrics.bootstrap import ClusterBootstrap
 from eval.metrics.text import BertScore, plain, rouge
 from index.embedder import EmbedderLike
 from rag.attribution.digest import Digest, candidates
-from rag.attribution.selection import MAX_WORDS, choose, pick, scored, shown
+from rag.attribution.selection import MAX_WORDS, choose, pick, scored
 
 if TYPE_CHECKING:
     from configs.schema import Profile
@@ -61,23 +61,26 @@ def quoted(experts: Sequence[Expert], embedder: EmbedderLike, max_tokens: int) -
 
 
 def written(experts: Sequence[Expert], embedder: EmbedderLike, profile: Profile, generator: Generator) -> list[str]:
-    """What the generator writes for each question, checked as the chat does; empty where nothing of it is kept."""
+    """What the generator writes for each question, as the chat shows it; empty where sources would be quoted."""
     from rag import prompt
-    from rag.attribution.attribute import attribute
     from rag.attribution.draft import unlooped
+    from rag.checked import checked
+    from rag.sources import Evidence
 
     found = []
     for one in experts:
         sources, pieces = as_sources(one, embedder, profile.passages.max_tokens)
         lines = scored([one.question], pieces, embedder.encode)
-        texts = shown(lines, pick(lines), pieces)
-        hits = [(as_hit(sources[at], at), text) for at, text in texts.items()]
-        room = profile.prompt.model_copy(update={"sources": len(hits)})
-        built = prompt.build(one.question, hits, generator.count_tokens, room)
+        read = Evidence([as_hit(source, at) for at, source in enumerate(sources)], pieces, lines, pick(lines))
+        shown = read.shown()
+        room = profile.prompt.model_copy(update={"sources": len(shown)})
+        built = prompt.build(one.question, shown, generator.count_tokens, room)
         draft = "".join(str(chunk.content) for chunk in generator.stream(built.messages))
-        own = [sources[hit.row].model_copy(update={"n": n}) for n, hit in enumerate(built.sources, 1)]
-        sentences = attribute(unlooped(draft), own, profile.answering, question=one.question)
-        found.append(" ".join(sentence.text for sentence in sentences if sentence.supported))
+        order = [hit.row for hit in built.sources]
+        order += [row for row in range(len(sources)) if row not in order]
+        numbered = [sources[row].model_copy(update={"n": n}) for n, row in enumerate(order, 1)]
+        sentences = checked(unlooped(draft), numbered, read, profile.answering, one.question)
+        found.append(" ".join(sentence.text for sentence in sentences))
     return found
 
 

@@ -30,6 +30,7 @@ from index.words import words
 if TYPE_CHECKING:
     from rag.pipeline import Pipeline
     from rag.retrieval.hits import Hit
+    from rag.sources import Evidence
 
 Shown = list[tuple["Hit", str]]
 MODES: tuple[Mode, ...] = ("finetuned+rag", "base+rag")
@@ -63,6 +64,15 @@ class Written:
         return 2 * sum((mine & theirs).values()) / total if total else 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a question's prompt shows and what was read for it; `others` are hits that were put in from elsewhere."""
+
+    shown: Shown
+    read: Evidence | None = None
+    others: tuple[Hit, ...] = ()
+
+
 DECLINED = Written(False, (), frozenset())
 """Where retrieval lets nothing be answered."""
 
@@ -92,36 +102,32 @@ class Writer:
         """What retrieval is `below` this sure of is not answered."""
         self.pipeline = pipeline
         self.below = below
-        self.hits: dict[int, Hit] = {}
         self.tuned = mode.startswith("finetuned")
 
-    def write(self, question: str, shown: Shown) -> Written:
-        """What the generator makes of the sources, after the checks of attribution; of none, nothing."""
+    def write(self, question: str, asked: Asked) -> Written:
+        """What the reader would see of what the generator makes of the sources shown; of none, nothing."""
         from rag import prompt
-        from rag.attribution.attribute import attribute
         from rag.attribution.draft import unlooped
+        from rag.checked import checked, numbered
         from rag.retrieval.names import Said
-        from rag.sources import source
 
-        if not shown:
+        if asked.read is None or not asked.shown:
             return DECLINED
         profile, generator = self.pipeline.profile, self.pipeline.generator
-        room = profile.prompt.model_copy(update={"sources": len(shown)})
-        built = prompt.build(question, shown, generator.count_tokens, room)
+        room = profile.prompt.model_copy(update={"sources": len(asked.shown)})
+        built = prompt.build(question, asked.shown, generator.count_tokens, room)
         draft = "".join(str(chunk.content) for chunk in generator.stream(built.messages, adapter=self.tuned))
-        asked = Said.of(question)
         # What a source shows hangs on its names; one that is given without them is the same source.
-        sources = [source(n, self.hits.get(hit.row, hit), asked) for n, hit in enumerate(built.sources, 1)]
-        found = attribute(unlooped(draft), sources, profile.answering, question=question)
-        held = sum(len(one.text.split()) for one in found if one.supported)
-        every = sum(len(one.text.split()) for one in found)
-        kept = bool(every) and held / every >= profile.answering.fallback_below
+        own = {hit.row: hit for hit in (*asked.others, *asked.read.hits)}
+        prompted = replace(built, sources=tuple(own[hit.row] for hit in built.sources))
+        sources = numbered(prompted, asked.read.hits, Said.of(question))
+        found = checked(unlooped(draft), sources, asked.read, profile.answering, question)
         numbers = {hit.row: n for n, hit in enumerate(built.sources, 1)}
         used = {n for one in found for n in one.citations}
-        cited = frozenset(at for at, (hit, _) in enumerate(shown) if numbers.get(hit.row) in used)
-        return Written(kept, tuple(one.text for one in found if one.supported), cited)
+        cited = frozenset(at for at, (hit, _) in enumerate(asked.shown) if numbers.get(hit.row) in used)
+        return Written(bool(found), tuple(one.text for one in found), cited)
 
-    def shown(self, question: str) -> Shown:
+    def asked(self, question: str) -> Asked:
         """The sources that the chat would show its generator; none where it would not answer."""
         from rag.emergency.phrases import red_flag
         from rag.retrieval.names import Said
@@ -135,10 +141,10 @@ class Writer:
             or red_flag(question)
             or pipeline.emergency_classifier(question, pipeline.retriever)
         ):
-            return []
+            return Asked([])
         hits = found.hits[: pipeline.profile.prompt.sources]
-        self.hits |= {hit.row: hit for hit in hits}
-        return evidence(pipeline.retriever, hits, found.texts or (question,), Said.of(question)).shown()
+        read = evidence(pipeline.retriever, hits, found.texts or (question,), Said.of(question))
+        return Asked(read.shown(), read)
 
 
 def measure(writer: Writer, questions: Sequence[str], seed: int = 0) -> dict[str, list[tuple[bool, float]]]:
@@ -147,19 +153,22 @@ def measure(writer: Writer, questions: Sequence[str], seed: int = 0) -> dict[str
 
     dice = random.Random(seed)
     found: dict[str, list[tuple[bool, float]]] = {}
-    pages = [(question, shown) for question in questions if (shown := writer.shown(question))]
+    pages = [(question, asked) for question in questions if (asked := writer.asked(question)).shown]
     with progress() as say:
-        for done, (question, shown) in enumerate(pages):
+        for done, (question, asked) in enumerate(pages):
             say("questions", done, len(pages))
-            plain = writer.write(question, shown)
-            topics = {hit.pair.focus for hit, _ in shown}
-            others = [one for _, page in pages for one in page if one[0].pair.focus not in topics]
+            plain = writer.write(question, asked)
+            topics = {hit.pair.focus for hit, _ in asked.shown}
+            others = [one for _, page in pages for one in page.shown if one[0].pair.focus not in topics]
             other = dice.choice(others) if others else None
-            asked = [hit.pair.question for hit, _ in dice.sample(others, min(5, len(others)))] or ["?"]
-            changed = variants(shown, plain.cited, other, asked)
-            made = {name: writer.write(question, one) for name, one in changed.items()}
+            questions_of = [hit.pair.question for hit, _ in dice.sample(others, min(5, len(others)))] or ["?"]
+            changed = variants(asked.shown, plain.cited, other, questions_of)
+            put_in = (other[0],) if other else ()
+            made = {
+                name: writer.write(question, replace(asked, shown=one, others=put_in)) for name, one in changed.items()
+            }
             again = dice.choice(OTHER_WORDING)(question)
-            made["wording"] = writer.write(again, writer.shown(again))
+            made["wording"] = writer.write(again, writer.asked(again))
             for name, one in made.items():
                 found.setdefault(name, []).append((plain.same(one), plain.overlap(one)))
     return found

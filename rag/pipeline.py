@@ -37,9 +37,9 @@ from rag.attribution.digest import PASSAGES, Digest, on_topic
 from rag.attribution.doses import unsourced_doses
 from rag.attribution.draft import unlooped, unmarked
 from rag.attribution.highlights import highlights
-from rag.attribution.mend import led, mended
 from rag.attribution.references import without_marks
 from rag.attribution.unsaid import unsaid
+from rag.checked import checked, numbered
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
 from rag.generators.base import Generator, create
@@ -270,10 +270,7 @@ class _Run:
             yield self._quote(tuple(source(n, hit, self.said) for n, hit in enumerate(self.read.hits, 1)))
             return
         built = prompt.build(self.question, self.read.shown(), self.pipeline.generator.count_tokens, settings)
-        rows = {hit.row for hit in built.sources}
-        ordered = (*built.sources, *(hit for hit in retrieval.hits if hit.row not in rows))
-        # The prompt holds sentences of a source; the reader gets the whole passage under the same number.
-        sources = tuple(source(n, hit, self.said) for n, hit in enumerate(ordered, 1))
+        sources = numbered(built, retrieval.hits, self.said)
         self._update(sources=sources)
         yield self.answer
         yield from self._generated(built.messages, sources)
@@ -313,22 +310,16 @@ class _Run:
             tail = draft[settled:].lstrip()
             self._update(draft=_showable(tail, texts))
             yield self.answer
-        self._settle(draft, sources, last=True)
-        if sources and self._supported_share() < self.settings.fallback_below:
+        if self.read is None:
+            self._settle(draft, sources, last=True)
+            yield self._finish(draft="")
+            return
+        sentences = checked(draft, sources, self.read, self.settings, self.question)
+        if not sentences:
             self._update(fallback=True)
             yield self._quote(sources)
             return
-        if self.read and not all(sentence.supported for sentence in self.answer.sentences):
-            self._update(sentences=mended(self.answer.sentences, self.read.quoted(sources)))
-        if self.read:
-            self._update(sentences=led(self.answer.sentences, self.read.lead(sources)))
-        yield self._finish(draft="", sources=highlights(self.answer.sentences, sources))
-
-    def _supported_share(self) -> float:
-        """Share of the answer's words that stand in supported sentences; -1 where there is none at all."""
-        words = [(len(sentence.text.split()), sentence.supported) for sentence in self.answer.sentences]
-        held = sum(count for count, supported in words if supported)
-        return held / sum(count for count, _ in words) if held else -1.0
+        yield self._finish(sentences=sentences, draft="", sources=highlights(sentences, sources))
 
     def _settle(self, draft: str, sources: tuple[Source, ...], last: bool = False) -> None:
         sentences = tuple(attribute(draft, sources, self.settings, question=self.question, complete=last))

@@ -1,4 +1,4 @@
-"""Corpora to an index on disk: `python -m index build | stats | verify | info`."""
+"""Corpora to an index on disk: `python -m index build | stats | verify | info | vectors`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def parser() -> argparse.ArgumentParser:
 
     build = commands.add_parser("build", help="build the index; does nothing where it is up to date")
     stats = commands.add_parser("stats", help="counts and lengths of a corpus: tables, JSON, CSV and plots")
-    for command in (build, stats):
+    made = commands.add_parser("vectors", help="write a corpus's vectors as they come with medcite, embedding the rest")
+    for command in (build, stats, made):
         command.add_argument(
             "--corpus",
             action="append",
@@ -37,11 +38,13 @@ def parser() -> argparse.ArgumentParser:
     stats.add_argument("--out", type=Path, metavar="FOLDER", help="where files are written (default: data/stats)")
     stats.add_argument("--tokens", action="store_true", help="lengths in the embedder's tokens too")
 
+    made.add_argument("--out", type=Path, metavar="FOLDER", help="where the two files go (default: the package's)")
+
     verify = commands.add_parser("verify", help="check every file of the index against its hash")
     info = commands.add_parser("info", help="what the index was made from")
     for command in (build, verify, info):
         entry.add_index(command)
-    for command in (build, stats):
+    for command in (build, stats, made):
         entry.add_arguments(command)
     return result
 
@@ -52,7 +55,7 @@ def main() -> int:
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = ["build", *words]
     args = parser().parse_args(words)
-    commands = {"build": _build, "stats": _stats, "verify": _verify, "info": _info}
+    commands = {"build": _build, "stats": _stats, "verify": _verify, "info": _info, "vectors": _vectors}
     commands[args.command](args)
     return 0
 
@@ -132,6 +135,34 @@ def _stats(args: argparse.Namespace) -> None:
     found = stats.run(corpus, out, _embedder(profile).count_tokens if args.tokens else None)
     stats.print_tables(found)
     _say(f"tables and plots are in {out}")
+
+
+def _vectors(args: argparse.Namespace) -> None:
+    """Embed what the cache lacks; a vector that came with medcite is not taken, for it is rounded."""
+    from index import build, cache, choice, identity, shipped, sources
+    from index.progress import shown
+
+    profile = entry.load_for(args)
+    data = entry.data_folder()
+    manifest = choice.manifest_of(entry.index_folder())
+    chosen = choice.of_command(args.corpus, os.environ, manifest, data, profile.cleaning, _say).readable()
+    corpus = sources.load_corpus(chosen.spec, profile.cleaning)
+    embedder = _embedder(profile)
+    with shown() as report:
+        cuts = build.cut_all(corpus.pairs, embedder, profile.passages.max_tokens, report)
+        texts = build.embedded_texts(corpus.pairs, cuts, embedder, profile.passages.max_tokens)
+        progress = build.counted("embedding", len(set(texts)), report)
+        matrix = cache.encode(texts, embedder, data / "cache" / "embeddings", progress)
+    made = shipped.write(
+        dict(zip(texts, matrix, strict=True)),
+        embedder.fingerprint,
+        identity.counted(corpus.parts),
+        corpus.digest,
+        "medcite index vectors",
+        args.out or shipped.FOLDER,
+    )
+    size = ((args.out or shipped.FOLDER) / shipped.VECTORS).stat().st_size
+    print(f"{made.texts:,} vectors in {size:,} bytes")
 
 
 def _verify(args: argparse.Namespace) -> None:

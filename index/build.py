@@ -17,7 +17,7 @@ from configs import files
 from configs.errors import UserError
 from configs.schema import Embedder as EmbedderSettings
 from configs.schema import IndexSettings, Passages, Profile
-from index import cache, passages, store, vectors
+from index import cache, passages, shipped, store, vectors
 from index.corpus import QAPair
 from index.embedder import EmbedderLike
 from index.lexical import Lexical
@@ -65,6 +65,27 @@ def cut_all(
     if say:
         say("cutting", len(pairs), len(pairs))
     return found
+
+
+def embedded_texts(
+    pairs: Sequence[QAPair], cuts: Sequence[passages.Passage], embedder: EmbedderLike, max_tokens: int
+) -> list[str]:
+    """What is embedded of a corpus: every pair's question, then every passage under its question."""
+    questions = [pair.question for pair in pairs]
+    heads = passages.headings(questions, embedder.count_tokens, max_tokens)
+    return [*questions, *(passages.embedding_text(heads[one.pair], one) for one in cuts)]
+
+
+def counted(step: str, total: int, say: Report) -> Callable[[int], None]:
+    """A progress that adds up what it is given."""
+    done = 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count
+        say(step, done, total)
+
+    return add
 
 
 def lexical_text(pair: QAPair, passage: passages.Passage) -> str:
@@ -150,19 +171,9 @@ def _write(
 ) -> Manifest:
     pairs = corpus.pairs
     cuts = cut_all(pairs, embedder, cutting.max_tokens, say)
-    questions = [pair.question for pair in pairs]
-    heads = passages.headings(questions, embedder.count_tokens, cutting.max_tokens)
-    texts = [passages.embedding_text(heads[one.pair], one) for one in cuts]
-    everything = [*questions, *texts]
-    total = len(set(everything))
-    done = 0
-
-    def embedded(count: int) -> None:
-        nonlocal done
-        done += count
-        say("embedding", done, total)
-
-    matrix = cache.encode(everything, embedder, embeddings, embedded)
+    everything = embedded_texts(pairs, cuts, embedder, cutting.max_tokens)
+    ready = shipped.load(embedder.fingerprint)
+    matrix = cache.encode(everything, embedder, embeddings, counted("embedding", len(set(everything)), say), ready)
     say("writing", 0, 1)
     vectors.write(vectors.make(matrix[: len(pairs)], settings.hnsw_above), place / store.QUESTION_VECTORS)
     vectors.write(vectors.make(matrix[len(pairs) :], settings.hnsw_above), place / store.PASSAGE_VECTORS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,22 @@ import numpy as np
 
 from configs import entry
 from configs.files import said, write_json
-from eval.calibration.digest import cross_validate, excerpt
+from eval.calibration.digest import beside, cross_validate, excerpt, orders
 from eval.datasets.experts import Expert, as_hit, as_sources, leads, read
 from eval.metrics.bootstrap import ClusterBootstrap
 from eval.metrics.text import BertScore, plain, rouge
 from index.embedder import EmbedderLike
+from rag.answer import Source
+from rag.attribution.details import NAMES, detailed
 from rag.attribution.digest import Digest, candidates
-from rag.attribution.selection import MAX_WORDS, choose, pick, scored
+from rag.attribution.selection import MAX_WORDS, pick, scored
+from rag.retrieval.reading import Line, Piece
 
 if TYPE_CHECKING:
     from configs.schema import Profile
     from rag.generators.base import Generator
 
-SHORT = "default form"
+SHORT = "default form, cross-validated"
 LONG = "long form, cross-validated"
 CUT = f"long form's order, {MAX_WORDS} words, cross-validated"
 WRITTEN = "written by the generator"
@@ -38,18 +42,39 @@ FIRST_THREE = "first three sentences of each answer"
 MEASURES = ("rouge1", "rouge2", "rougeL")
 
 
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A question's answers as the default form reads them, and what it quotes of them."""
+
+    sources: list[Source]
+    pieces: list[Piece]
+    lines: list[Line]
+    chosen: list[Line]
+
+
+def short(experts: Sequence[Expert], embedder: EmbedderLike, max_tokens: int) -> list[Short]:
+    """The default form of each question, its details by an order that did not see the question."""
+    read = [as_sources(one, embedder, max_tokens) for one in experts]
+    lines = [scored([one.question], pieces, embedder.encode) for one, (_, pieces) in zip(experts, read, strict=True)]
+    found = [beside(its, pieces) for its, (_, pieces) in zip(lines, read, strict=True)]
+    return [
+        Short(sources, pieces, its, detailed(its, pieces, pick(its), order=order))
+        for (sources, pieces), its, order in zip(read, lines, orders(experts, found, NAMES), strict=True)
+    ]
+
+
 def quoted(experts: Sequence[Expert], embedder: EmbedderLike, max_tokens: int) -> dict[str, list[str]]:
     """What each system quotes for each question, by the system's name."""
     model = Digest.load()
-    short, found = [], []
+    texts = [" ".join(line.text for line in one.chosen) for one in short(experts, embedder, max_tokens)]
+    found = []
     for one in experts:
-        sources, pieces = as_sources(one, embedder, max_tokens)
-        short.append(" ".join(line.text for line in choose([one.question], sources, pieces, embedder.encode)))
+        _, pieces = as_sources(one, embedder, max_tokens)
         found.append(candidates([one.question], pieces, embedder.encode, model.kinds))
     unseen = cross_validate(experts, found)
     models = list(zip(found, unseen.orders, unseen.per_root, strict=True))
     return {
-        SHORT: short,
+        SHORT: texts,
         LONG: [excerpt(*one) for one in models],
         CUT: [excerpt(*one, max_words=MAX_WORDS) for one in models],
         FIRST_THREE: [leads(one.answers, 3) for one in experts],
@@ -68,10 +93,10 @@ def written(experts: Sequence[Expert], embedder: EmbedderLike, profile: Profile,
     from rag.sources import Evidence
 
     found = []
-    for one in experts:
-        sources, pieces = as_sources(one, embedder, profile.passages.max_tokens)
-        lines = scored([one.question], pieces, embedder.encode)
-        read = Evidence([as_hit(source, at) for at, source in enumerate(sources)], pieces, lines, pick(lines))
+    for one, its in zip(experts, short(experts, embedder, profile.passages.max_tokens), strict=True):
+        sources = its.sources
+        hits = [as_hit(source, at) for at, source in enumerate(sources)]
+        read = Evidence(hits, its.pieces, its.lines, its.chosen)
         shown = read.shown()
         room = profile.prompt.model_copy(update={"sources": len(shown)})
         built = prompt.build(one.question, shown, generator.count_tokens, room)

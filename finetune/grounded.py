@@ -19,6 +19,7 @@ from finetune.forms import asked, forms_of
 from index.corpus import QAPair
 from index.splits import Splits
 from rag import prompt
+from rag.attribution.details import detailed
 from rag.attribution.selection import answering, layout, shown
 from rag.retrieval import aspects
 from rag.retrieval.hits import Hit, Retrieval
@@ -150,7 +151,9 @@ class Maker:
 
     def _target(self, question: str, own: list[Line], read: Evidence, pair: QAPair, kinds: Sequence[str]) -> list[Line]:
         """The lines that answer; none where a page that speaks of everything does not speak of what is asked."""
-        target = answering(own, read.pieces) if any(line.value > -math.inf for line in own) else []
+        target = []
+        if any(line.value > -math.inf for line in own):
+            target = detailed(own, read.pieces, answering(own, read.pieces))
         elsewhere = pair.source == ANY and kinds[0] != ANYTHING
         if elsewhere and not any(aspects.mentions(aspects.asked(question), line.text) for line in target):
             return []

@@ -17,6 +17,7 @@ from configs.schema import Prompt as Settings
 from index import repairs
 from rag import prompt
 from rag.answer import Sentence, Source
+from rag.attribution.details import detailed
 from rag.attribution.doses import withhold
 from rag.attribution.selection import answering, quoted, scored, shown
 from rag.retrieval.hits import Hit, Retrieval
@@ -105,11 +106,11 @@ class Evidence:
 
 
 def evidence(reader: Reader, hits: Sequence[Hit], texts: Sequence[str], said: Said) -> Evidence:
-    """The sentences of the hits that answer `texts`, a question as it was searched and its parts."""
+    """The sentences of the hits that answer `texts`, a question as it was searched and its parts, with details."""
     ordered = prompt.arrange(hits)
     pieces = pieces_of(reader, ordered, [source(n, hit, said) for n, hit in enumerate(ordered, 1)])
     lines = scored(texts, pieces, reader.encode, reader.word_weights(texts[0]))
-    return Evidence(ordered, pieces, lines, answering(lines, pieces))
+    return Evidence(ordered, pieces, lines, detailed(lines, pieces, answering(lines, pieces)))
 
 
 def prompted(

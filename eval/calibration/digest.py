@@ -1,14 +1,14 @@
-"""Fit the long form of quoting: `medcite eval calibrate digest --data FOLDER`.
+"""Fit the long form of quoting, and the details of the default form: `medcite eval calibrate digest --data FOLDER`.
 
-What a sentence is worth, and how much is quoted, is fitted on what experts took of the answers to MEDIQA-2021's 50
-questions. `medcite eval experts` cross-validates the same.
+What a sentence is worth, and how much the long form quotes, is fitted on what experts took of the answers to
+MEDIQA-2021's 50 questions. `medcite eval experts` cross-validates the same.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +23,11 @@ from eval.metrics.text import rouge
 from index.embedder import EmbedderLike
 from index.linear import Linear
 from index.words import words
+from rag.attribution import details
 from rag.attribution.digest import NAMES, SHIPPED, Candidates, Digest, candidates
+from rag.attribution.selection import scored
 from rag.retrieval.kinds import Kinds, shipped
+from rag.retrieval.reading import Line, Piece
 
 STRENGTH = 0.01
 """scikit-learn's C of what a sentence is worth; .001 to .1 gave the same to two digits."""
@@ -60,14 +63,22 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return list(pairwise(said))
 
 
-def fit(experts: Sequence[Expert], found: Sequence[Candidates]) -> Linear:
+def beside(lines: Sequence[Line], pieces: Sequence[Piece]) -> Candidates:
+    """What the default form may quote beside its answer, with what is known of it."""
+    every = details.blocks(lines)
+    values = details.features(every, pieces)
+    said = [at for at, block in enumerate(every) if any(line.value > -np.inf and not line.points for line in block)]
+    return Candidates([every[at] for at in said], values[said])
+
+
+def fit(experts: Sequence[Expert], found: Sequence[Candidates], names: tuple[str, ...] = NAMES) -> Linear:
     """What a sentence is worth. Raises ValueError where every sentence was taken, or none."""
     labels = np.concatenate([taken(one, its) for one, its in zip(experts, found, strict=True)])
     values = np.vstack([one.values for one in found])
     # A sentence taken by half counts half as taken and half as left.
     weight = np.concatenate([labels, 1 - labels])
     known = np.repeat([True, False], len(labels))[weight > 0]
-    return logistic(NAMES, np.vstack([values, values])[weight > 0], known, weight[weight > 0], STRENGTH)
+    return logistic(names, np.vstack([values, values])[weight > 0], known, weight[weight > 0], STRENGTH)
 
 
 def excerpt(found: Candidates, order: Linear, per_root: float, max_words: float | None = None) -> str:
@@ -88,20 +99,33 @@ class Unseen:
     overall: float
 
 
+def folds_of(count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The questions that a fold's model is fitted on, and those that it is for."""
+    from sklearn.model_selection import KFold
+
+    yield from KFold(min(FOLDS, count), shuffle=True, random_state=0).split(np.arange(count))
+
+
+def orders(experts: Sequence[Expert], found: Sequence[Candidates], names: tuple[str, ...] = NAMES) -> list[Linear]:
+    """For each question an order that was fitted without it and the others of its fold."""
+    own: list[Linear | None] = [None] * len(experts)
+    for known, held_out in folds_of(len(experts)):
+        order = fit([experts[at] for at in known], [found[at] for at in known], names)
+        for at in held_out:
+            own[at] = order
+    return [order for order in own if order is not None]
+
+
 def cross_validate(experts: Sequence[Expert], found: Sequence[Candidates]) -> Unseen:
     """Each question's models, fitted without it and the others of its fold: first the order, then how much is quoted,
     by the ROUGE-2 that every `PER_ROOT` reaches for the questions outside the fold, each by its own order."""
     from rouge_score.rouge_scorer import RougeScorer
-    from sklearn.model_selection import KFold
 
     scorer = RougeScorer(["rouge2"], use_stemmer=True)
     fold_of = np.zeros(len(experts), dtype=np.int64)
-    orders: dict[int, Linear] = {}
-    folds = KFold(min(FOLDS, len(experts)), shuffle=True, random_state=0)
-    for number, (known, held_out) in enumerate(folds.split(np.arange(len(experts)))):
+    for number, (_, held_out) in enumerate(folds_of(len(experts))):
         fold_of[held_out] = number
-        orders[number] = fit([experts[at] for at in known], [found[at] for at in known])
-    own = [orders[int(fold)] for fold in fold_of]
+    own = orders(experts, found)
     reached = np.array(
         [
             [scorer.score(one.extractive, excerpt(its, order, factor))["rouge2"].fmeasure for factor in PER_ROOT]
@@ -116,6 +140,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="MEDIQA-2021's folder")
     parser.add_argument("--out", type=Path, default=SHIPPED, help="the model's file (default: the one that ships)")
+    parser.add_argument(
+        "--details", type=Path, default=details.SHIPPED, help="the details' file (default: the one that ships)"
+    )
     entry.add_arguments(parser)
 
 
@@ -138,8 +165,17 @@ def main(args: argparse.Namespace) -> int:
         "cross-validated ROUGE-2": round(reached, 3),
     }
     Digest(shipped(), order, unseen.overall, facts).save(args.out)
+    short = []
+    for one in experts:
+        _, pieces = as_sources(one, embedder, profile.passages.max_tokens)
+        short.append(beside(scored([one.question], pieces, embedder.encode), pieces))
+    also = fit(experts, short, details.NAMES)
+    known = {name: facts[name] for name in ("date", "embedder", "questions")}
+    replace(also, fitted_on=known | {"sentences": sum(len(its.blocks) for its in short)}).save(args.details)
     for name, value in (
         facts | dict(zip(order.names, order.weights, strict=True)) | {"per_root": unseen.overall}
     ).items():
         print(f"{name:26} {value}")
+    for name, value in zip(also.names, also.weights, strict=True):
+        print(f"{'details: ' + name:26} {value}")
     return 0

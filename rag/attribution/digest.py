@@ -24,6 +24,8 @@ from configs.errors import UserError
 from index.linear import Linear
 from index.words import words
 from rag.answer import Sentence, Source
+from rag.attribution.details import Block, text_of
+from rag.attribution.details import blocks as blocks_of
 from rag.attribution.selection import quoted
 from rag.retrieval import kinds
 from rag.retrieval.hits import Hit
@@ -32,8 +34,6 @@ from rag.retrieval.reading import Encode, Line, Piece, read
 
 SHIPPED = Path(__file__).with_name("digest.json")
 SCHEMA = 2
-Block = tuple[Line, ...]
-"""Lines that are quoted together or not at all."""
 NAMES = ("alone", "after", "around", "kind", "kind_here", "opening", "pointer")
 """What is known of a sentence. alone, after, around: the cosine of the question with the sentence, with it and the one
 before, and with both neighbors; kind: the log chance that question and sentence are of one question type. These but
@@ -70,18 +70,18 @@ def candidates(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, ty
 
     `texts`: the question and, for a long message, its parts, of which the better counts.
     """
-    every = _blocks(read(texts, pieces, encode, 0))
+    every = blocks_of(read(texts, pieces, encode, 0))
     blocks: list[Block] = []
     windows: list[tuple[str, str, str]] = []
     seen: set[str] = set()
     for at, block in enumerate(every):
-        text = _text(block)
+        text = text_of(block)
         said = " ".join(words(text.lower()))
         if said in seen or _FOOTER.match(text) or all(line.points or line.value == -np.inf for line in block):
             continue
         seen.add(said)
-        before = [_text(one) for one in every[max(at - 1, 0) : at] if one[0].piece == block[0].piece]
-        behind = [_text(one) for one in every[at + 1 : at + 2] if one[0].piece == block[0].piece]
+        before = [text_of(one) for one in every[max(at - 1, 0) : at] if one[0].piece == block[0].piece]
+        behind = [text_of(one) for one in every[at + 1 : at + 2] if one[0].piece == block[0].piece]
         blocks.append(block)
         windows.append((text, " ".join([*before, text]), " ".join([*before, text, *behind])))
     if not blocks:
@@ -94,23 +94,8 @@ def candidates(texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, ty
     chances = types(vectors.reshape(-1, vectors.shape[-1])).reshape(*vectors.shape[:2], -1).mean(axis=1)
     kind = np.log(np.maximum(chances @ types(asked[:1])[0], LEAST))
     opening = [1 / (1 + block[0].place) if pieces[block[0].piece].opens else 0.0 for block in blocks]
-    pointer = [float(bool(_POINTER.search(_text(block)))) for block in blocks]
+    pointer = [float(bool(_POINTER.search(text_of(block)))) for block in blocks]
     return Candidates(blocks, np.column_stack([_standard(cosines), kind, _standard(kind), opening, pointer]))
-
-
-def _blocks(lines: Sequence[Line]) -> list[Block]:
-    """Each sentence alone, but a list in one with the sentence before it, which leads in."""
-    found: list[Block] = []
-    for line in lines:
-        if line.item and found and found[-1][0].piece == line.piece:
-            found[-1] = (*found[-1], line)
-        else:
-            found.append((line,))
-    return found
-
-
-def _text(block: Block) -> str:
-    return " ".join(line.text for line in block)
 
 
 @dataclass(frozen=True)
@@ -123,7 +108,7 @@ class Candidates:
     @property
     def sizes(self) -> list[int]:
         """The words of each block."""
-        return [len(_text(block).split()) for block in self.blocks]
+        return [len(text_of(block).split()) for block in self.blocks]
 
     def best(self, worth: np.ndarray, max_words: float) -> list[Line]:
         """The blocks of the highest `worth` (n,) up to `max_words` words, by half a block more; at least one."""

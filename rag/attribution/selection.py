@@ -1,6 +1,7 @@
 """Which sentences of the sources answer the question: what the extractive mode and every fallback quote.
 
-    choose(["how long does shingles last"], sources, pieces, encode)  ->  quoted sentences with citations
+    lines = scored(["how long does shingles last"], pieces, encode)
+    quoted(answering(lines, pieces), sources)   ->   quoted sentences with citations
 
 Sentences are scored as retrieval scores them (`rag/retrieval/reading.py`). The best one is quoted with what belongs to
 it, a list with its lead-in; then the best of the others, while they are nearly as good and say something else.
@@ -42,23 +43,6 @@ EMBEDDED = 48
 to some 40 validation questions."""
 
 
-def choose(
-    texts: Sequence[str],
-    sources: Sequence[Source],
-    pieces: Sequence[Piece],
-    encode: Encode,
-    max_words: int = MAX_WORDS,
-    weights: Mapping[str, float] = NO_WEIGHTS,
-) -> list[Sentence]:
-    """At most `max_words` words of the sources, verbatim and cited; one sentence is always given, however long.
-
-    `texts`: the question and, for a long message, its parts; `pieces`: each source's text with what is known of it;
-    `weights`: the question's words (`reading.read`).
-    Empty where no source holds a sentence.
-    """
-    return quoted(answering(scored(texts, pieces, encode, weights), pieces, max_words), sources)
-
-
 def scored(
     texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, weights: Mapping[str, float] = NO_WEIGHTS
 ) -> list[Line]:
@@ -87,7 +71,7 @@ def answering(lines: Sequence[Line], pieces: Sequence[Piece], max_words: int = M
         heads_list = behind is not None and behind.item and leads_in(line.text)
         if line.piece not in own or line.points or (line.value == -math.inf and not heads_list) or line.text in said:
             continue
-        room -= _size(line)
+        room -= size(line)
         if room < 0 and found:
             break
         found.append(line)
@@ -104,20 +88,20 @@ def pick(lines: Sequence[Line], max_words: int = MAX_WORDS) -> list[Line]:
         return []
     best = max(lines, key=lambda line: line.value)
     chosen = _run(best, lines, max_words)
-    room = max_words - sum(_size(line) for line in chosen)
-    said = set().union(*map(_words, chosen))
+    room = max_words - sum(size(line) for line in chosen)
+    said = set().union(*map(words_of, chosen))
     for line in sorted(lines, key=lambda line: -line.value):
         enough = max_words - room >= LEAST_WORDS
         if line.value < (OTHER if enough else SHORT_OF) * best.value or room <= 0:
             break
-        if line in chosen or len(_words(line) & said) > REPEAT * len(_words(line)):
+        if line in chosen or len(words_of(line) & said) > REPEAT * len(words_of(line)):
             continue
         run = _run(line, [one for one in lines if one not in chosen], min(room, max_words // 2))
-        size = sum(map(_size, run))
-        if size <= room:
+        needed = sum(map(size, run))
+        if needed <= room:
             chosen += run
-            said |= set().union(*map(_words, run))
-            room -= size
+            said |= set().union(*map(words_of, run))
+            room -= needed
     return sorted(chosen, key=lambda line: (line.piece != best.piece, line.piece, line.place))
 
 
@@ -130,14 +114,14 @@ def shown(
     kept = set(chosen)
     near = {(line.piece, line.place + step) for line in chosen for step in (-1, 1)}
     places = {(line.piece, line.place): line for line in lines}
-    room = max_words - sum(map(_size, kept))
+    room = max_words - sum(map(size, kept))
     others = [line for line in lines if line not in kept and line.value > -math.inf]
     for line in sorted(others, key=lambda one: ((one.piece, one.place) not in near, -one.value)):
         whole = {line} | _lead_in(line, places)
-        size = sum(map(_size, whole - kept))
-        if size <= room:
+        needed = sum(map(size, whole - kept))
+        if needed <= room:
             kept |= whole
-            room -= size
+            room -= needed
     texts: dict[int, str] = {}
     before: Line | None = None
     for line in sorted(kept, key=lambda one: (one.piece, one.place)):
@@ -171,11 +155,13 @@ def layout(before: Line, line: Line, text: str) -> str:
     return lines + (listed.group() if listed else "")
 
 
-def _words(line: Line) -> frozenset[str]:
+def words_of(line: Line) -> frozenset[str]:
+    """The words by which a line is told from others."""
     return frozenset(re.findall(r"\w{4,}", line.text.lower()))
 
 
-def _size(line: Line) -> int:
+def size(line: Line) -> int:
+    """Words of a line."""
     return len(line.text.split())
 
 
@@ -183,25 +169,25 @@ def _run(best: Line, lines: Sequence[Line], room: int) -> list[Line]:
     """The sentence with its neighbors on the page as far as they answer too; a list whole, with its lead-in."""
     page = {line.place: line for line in lines if line.piece == best.piece}
     low = high = best.place
-    left = room - _size(best)
+    left = room - size(best)
     if best.item:
         while low - 1 in page and page[low].item:
             low -= 1
-            left -= _size(page[low])
+            left -= size(page[low])
         if low - 1 in page and leads_in(page[low - 1].text):
             low -= 1
-            left -= _size(page[low])
+            left -= size(page[low])
     while True:
         before, after = page.get(low - 1), page.get(high + 1)
         fits = [
             line
             for line in (after, before)
-            if line is not None and _size(line) <= left and _belongs(line, page[high], best)
+            if line is not None and size(line) <= left and _belongs(line, page[high], best)
         ]
         if not fits:
             break
         line = max(fits, key=lambda one: (one.item, one.value))
-        left -= _size(line)
+        left -= size(line)
         low, high = min(low, line.place), max(high, line.place)
     return [page[place] for place in range(low, high + 1)]
 

@@ -123,7 +123,7 @@ def test_the_shipped_vectors_are_the_profiles_own(weights: None) -> None:
     embedder = Embedder(profile.embedder)
     ready = shipped.load(embedder.fingerprint)
     assert ready is not None
-    questions = ["What are the symptoms of Gout ?", "What is (are) Shingles ?", "What causes Narcolepsy ?"]
+    questions = ["How to diagnose Narcolepsy?", "What is (are) Narcolepsy?", "What are the symptoms of Narcolepsy?"]
     found = ready.find([files.key(text) for text in questions])
     assert len(found) == 3
     cosines = (embedder.encode(questions) * np.stack(list(found.values()))).sum(axis=1)

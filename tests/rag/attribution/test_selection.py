@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rag.answer import Sentence, Source
 from rag.attribution.highlights import highlights
-from rag.attribution.selection import answering, choose, pick, scored, shown
+from rag.attribution.selection import answering, pick, quoted, scored, shown
 from rag.retrieval.reading import Piece
 from tests.fakes import FakeEmbedder
 
@@ -29,7 +29,8 @@ def source(n: int, text: str, pair: str = "q") -> Source:
 
 def chosen(question: str, *texts: str, room: int = 110, kind: str = "information") -> list[Sentence]:
     sources = [source(n, text, f"q{n}") for n, text in enumerate(texts, 1)]
-    return choose([question], sources, [Piece(text, kind, True) for text in texts], encode, room)
+    pieces = [Piece(text, kind, True) for text in texts]
+    return quoted(answering(scored([question], pieces, encode), pieces, room), sources)
 
 
 def test_a_duration_that_was_asked_stands_first() -> None:
@@ -95,7 +96,8 @@ def test_one_sentence_is_given_however_long() -> None:
 def test_any_text_is_quoted_verbatim(question: str, texts: list[str], room: int) -> None:
     sources = tuple(source(n, text, f"q{n % 2}") for n, text in enumerate(texts, 1))
     by_number = {item.n: item for item in sources}
-    found = choose([question], sources, [Piece(text, "information", True) for text in texts], encode, room)
+    pieces = [Piece(text, "information", True) for text in texts]
+    found = quoted(answering(scored([question], pieces, encode), pieces, room), sources)
     assert len({(one.citations, one.text) for one in found}) <= len(found)
     for sentence in found:
         assert sentence.text in by_number[sentence.citations[0]].text

@@ -76,7 +76,7 @@ class Prompt(Section):
 class Generator(Section):
     """The language model (`rag/generators/`)."""
 
-    backend: Literal["transformers"] = Field(
+    backend: Literal["transformers", "llamacpp"] = Field(
         "transformers", description="what runs the model: the file of this name in rag/generators/"
     )
     model: str = Field(description="hub id, folder, or 'package:NAME/folder'")
@@ -90,6 +90,8 @@ class Generator(Section):
     cuda_precision: Literal["bf16", "fp16", "int8", "nf4"] | None = Field(
         None, description="taken instead of precision where CUDA is found"
     )
+    slots: int = Field(4, ge=1, description="answers written at once by llamacpp, each with context_tokens of its own")
+    threads: int = Field(2, ge=1, description="CPU threads of llamacpp, at most as many as there are cores")
     context_tokens: int = Field(2048, ge=256)
     max_new_tokens: int = Field(192, ge=1)
     prompt_lookup: int = Field(10, ge=0, description="tokens speculated from the prompt a step; 0: plain decoding")

@@ -74,6 +74,9 @@ class Engine:
             raise UserError(
                 f"llama.cpp cannot open {files} ({error}); delete what is damaged, and it is made again"
             ) from None
+        # A server that is taken down before its loop has begun waits for that loop forever, so the first answer is here.
+        for _ in self.complete({"prompt": [0], "n_predict": 1}, adapter=False):
+            pass
         _ENGINES.add(self)
 
     @property
@@ -89,9 +92,7 @@ class Engine:
         request = {**request, "stream": True}
         if self.has_adapter:  # always said: a request that says nothing would keep the cache of the other
             request["lora"] = [{"id": 0, "scale": 1.0 if adapter else 0.0}]
-        run = _Run(self._server, request)
-        self._running.add(run)
-        run.then = lambda: self._running.discard(run)
+        run = _Run(self._server, request, self._running)
         run.start()
         try:
             while (event := run.events.get()) is not None:
@@ -117,13 +118,14 @@ class Engine:
 class _Run(threading.Thread):
     """One completion. llama.cpp calls back with each event and is told there whether to go on."""
 
-    def __init__(self, server: Any, request: dict[str, Any]) -> None:
+    def __init__(self, server: Any, request: dict[str, Any], running: set[_Run]) -> None:
         super().__init__(name="medcite-llamacpp", daemon=True)
         self.server: Any = server
         self.request = request
+        self.running = running
         self.events: SimpleQueue[Any] = SimpleQueue()
         self.stopped = threading.Event()
-        self.then: Any = None
+        running.add(self)
 
     def run(self) -> None:
         try:
@@ -132,7 +134,7 @@ class _Run(threading.Thread):
             self.events.put(error)
         finally:
             self.server = None
-            self.then()
+            self.running.discard(self)
             self.events.put(None)
 
     def _hear(self, event: dict[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """llama.cpp's server inside this process: one model, some slots, answers as they are made.
 
-    engine = Engine(Path("model.gguf"), adapter=Path("lora.gguf"), context_tokens=2048, slots=4, threads=2)
+    engine = Engine(Path("model.gguf"), Path("lora.gguf"), context_tokens=2048, slots=4, threads=2)
     for event in engine.complete({"prompt": ids, "n_predict": 64}, adapter=True): ...
 
 Slots that are answered at once share each pass through the model. The package opens a port on the loopback for its
@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from configs.errors import UserError
+from rag.generators.decoding import NGRAM
 
 BATCH = 256
 """Tokens of prompts read in one pass: between two passes the answers that are being written go on."""
@@ -34,8 +35,11 @@ _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
 class Engine:
     """A loaded model. Thread-safe; `close` ends what runs and frees the memory."""
 
-    def __init__(self, model: Path, adapter: Path | None, context_tokens: int, slots: int, threads: int) -> None:
-        """`context_tokens` are a slot's own; `threads` are cut to the number of cores.
+    def __init__(
+        self, model: Path, adapter: Path | None, *, context_tokens: int, slots: int, threads: int, lookup: int = 0
+    ) -> None:
+        """`context_tokens` are a slot's own; `threads` are cut to the number of cores; `lookup` is how many tokens a
+        pass speculates from the prompt (0: none).
 
         Raises UserError where xllamacpp is missing, and where llama.cpp cannot open a file.
         """
@@ -56,6 +60,11 @@ class Engine:
         for cpu in (params.cpuparams, params.cpuparams_batch):
             cpu.n_threads = max(1, min(threads, os.cpu_count() or 1))
             cpu.poll = 0
+        if lookup:
+            guess = params.speculative
+            guess.types = [xllamacpp.common_speculative_type.COMMON_SPECULATIVE_TYPE_NGRAM_SIMPLE]
+            guess.ngram_simple.size_n, guess.ngram_simple.size_m = NGRAM, lookup
+            params.speculative = guess
         # Prompts put aside in memory are found again by their tokens alone, whichever adapter read them.
         params.cache_ram_mib = 0
         params.cache_idle_slots = False
@@ -64,7 +73,6 @@ class Engine:
         params.ui = params.endpoint_slots = False
         params.n_threads_http = 1
         params.api_keys = [secrets.token_urlsafe(32)]
-        self.name = model
         self.has_adapter = adapter is not None
         self._running: set[_Run] = set()
         try:

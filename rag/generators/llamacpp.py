@@ -38,7 +38,14 @@ class _Loaded(Loaded):
         base = gguf_base.prepare(*place(section), section.precision, weights, section.model)
         adapter = gguf_lora.prepare(section.adapter, base, weights) if section.adapter else None
         super().__init__(base.words, section)
-        self.engine = Engine(base.model, adapter, section.context_tokens, section.slots, section.threads)
+        self.engine = Engine(
+            base.model,
+            adapter,
+            context_tokens=section.context_tokens,
+            slots=section.slots,
+            threads=section.threads,
+            lookup=section.prompt_lookup,
+        )
 
 
 def place(section: schema.Generator) -> tuple[Path, str]:
@@ -81,7 +88,8 @@ class LlamaCppChat(LocalChat):
         """Text as it is made, then a last empty chunk with `usage_metadata` and the reason it ended.
 
         `response_metadata["finish_reason"]` is "stop" (the model's end, or a stop string) or "length";
-        `response_metadata["decoding"]` counts prompt tokens that were cached.
+        `response_metadata["decoding"]` has passes after the first, draft tokens, those of them that were accepted, and
+        prompt tokens that were cached.
         """
         asked = self._asked(messages, stop, kwargs)
         last: dict[str, Any] = {}
@@ -95,9 +103,11 @@ class LlamaCppChat(LocalChat):
                     yield chunk
         if "usage" not in last:
             raise UserError(f"{self.section.model}: llama.cpp broke off before the answer's end")
-        usage, timings = last["usage"], last.get("timings", {})
+        new, timings = last["usage"]["completion_tokens"], last.get("timings", {})
+        accepted = timings.get("draft_n_accepted", 0)
+        counts = {"steps": max(0, new - 1 - accepted), "drafted": timings.get("draft_n", 0), "accepted": accepted}
         ended = last["choices"][0]["finish_reason"] == "stop"
-        yield self._last(asked, "", usage["completion_tokens"], ended, {"cached": timings.get("cache_n", 0)})
+        yield self._last(asked, "", new, ended, {**counts, "cached": timings.get("cache_n", 0)})
 
     def _request(self, asked: Asked) -> dict[str, Any]:
         """The call in llama.cpp's words. Raises UserError for a least length under the limit."""

@@ -85,7 +85,7 @@ class Generator(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"] = Field(
         "auto",
         description="auto: bf16 where the hardware multiplies it, else fp16 on CUDA, fp32 on a CPU; "
-        "int8 on a CPU: as auto, with int8 weights for decoding",
+        "int8 on a CPU: as auto, with int8 weights for decoding; llamacpp: auto is the file as it is, int8 is q8_0",
     )
     cuda_precision: Literal["bf16", "fp16", "int8", "nf4"] | None = Field(
         None, description="taken instead of precision where CUDA is found"

@@ -2,13 +2,12 @@
 
     path = prepare("finetune/adapters/embedded", base, Path("data/models"))
 
-llama.cpp adds `alpha / rank * B(A x)` to a module's output. Rows of the B matrices of queries and keys go the way of the
-base's rows: from the halves that transformers rotates to the neighbours that llama.cpp rotates.
+llama.cpp adds `alpha / rank * B(A x)` to a module's output. Rows of the B matrices of queries and keys go the way of
+the base's rows: from the halves that transformers rotates to the neighbours that llama.cpp rotates.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path

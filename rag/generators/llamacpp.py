@@ -54,7 +54,9 @@ def place(section: schema.Generator) -> tuple[Path, str]:
     if section.gguf_file and folder.is_dir():
         return folder, section.gguf_file
     if section.gguf_file:
-        raise UserError(f"{section.model}: no such folder (with generator.gguf_file the model is a folder or a package)")
+        raise UserError(
+            f"{section.model}: no such folder (with generator.gguf_file the model is a folder or a package)"
+        )
     raise UserError(
         f"{section.model}: generator.backend=llamacpp reads GGUF files; name one with generator.gguf_file, "
         "or use --set generator.backend=transformers"

@@ -123,7 +123,9 @@ def write(fields: Mapping[str, Any], folder: Path, name: str) -> None:
     core.add_tokens([AddedToken(token, normalized=False, special=False) for token in plain])
     core.save(str(folder / WORDS))
     special = {
-        key: tokens[fields[f"tokenizer.ggml.{mark}"]] for key, mark in NAMED.items() if f"tokenizer.ggml.{mark}" in fields
+        key: tokens[fields[f"tokenizer.ggml.{mark}"]]
+        for key, mark in NAMED.items()
+        if f"tokenizer.ggml.{mark}" in fields
     }
     (folder / SETTINGS).write_text(json.dumps({"chat_template": template, "special": special}), "utf-8")
 

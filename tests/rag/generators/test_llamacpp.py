@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,14 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
+from configs import load
 from configs.errors import UserError
-from configs.schema import Generator
+from configs.schema import Cleaning, Generator
+from index.sources import load_corpus
 from rag.generators import gguf_base, vocabulary
-from rag.generators.llamacpp import LlamaCppChat
+from rag.generators.llamacpp import LlamaCppChat, place
 from rag.generators.transformers import TransformersChat
+from rag.prompt import REQUEST, SYSTEM, plain
 from tests.conftest import ROOT
 from tests.rag.generators import test_langchain_chat, tiny, tiny_gguf
 
@@ -373,7 +376,7 @@ def test_damaged_files_are_named(section: Generator, cache: Path, tmp_path: Path
 
 def test_other_models_are_sent_to_transformers(section: Generator, tmp_path: Path) -> None:
     tiny_gguf.write(Path(section.model), tmp_path / "other.gguf", split="llama-bpe")
-    with pytest.raises(UserError, match="llama-bpe.*backend=transformers"):
+    with pytest.raises(UserError, match=r"llama-bpe.*backend=transformers"):
         LlamaCppChat.load(section.model_copy(update={"model": str(tmp_path), "gguf_file": "other.gguf"}), tmp_path)
     plain = tiny_gguf.save(tmp_path / "plain", template=None)
     with pytest.raises(UserError, match="no chat template"):
@@ -492,3 +495,80 @@ def test_a_damaged_file_leaves_stderr_to_the_message(section: Generator, tmp_pat
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert "llama.cpp cannot open" in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def packaged(weights: None) -> Generator:
+    """The embedded profile's own generator; in one thread, as the suite's workers share the cores."""
+    return load("embedded", ["generator.backend=llamacpp", "generator.threads=1"])[0].generator
+
+
+@pytest.fixture(scope="module")
+def prompts() -> list[list[BaseMessage]]:
+    """Questions of the starter corpus over two short sources."""
+    pairs = load_corpus(["starter"], Cleaning()).pairs
+    found = []
+    for row in range(0, 60, 15):
+        sources = "\n\n".join(f"[{n}] {one.focus}\n{one.answer[:280]}" for n, one in enumerate(pairs[row : row + 2], 1))
+        asked = f"{plain(sources)}\n\nQuestion: {pairs[row].question}\n{REQUEST}"
+        found.append([SystemMessage(SYSTEM), HumanMessage(asked)])
+    return found
+
+
+@pytest.mark.weights
+def test_the_packaged_models_text_has_the_ids_that_transformers_gives(packaged: Generator, model_cache: Path) -> None:
+    from rag.generators.loading import tokenizer_of
+
+    base = gguf_base.prepare(*place(packaged), "auto", model_cache, packaged.model)
+    theirs = tokenizer_of(packaged, model_cache)
+    for text in (*QUESTIONS, "  2,000 mg  of 5-HT\n\n\n10 x 20", "a  5\t7\n 8", "½ µg, naïve café", "It's I'LL don't"):
+        assert base.words(text)["input_ids"] == theirs(text, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("precision", ["int8", "auto"])
+def test_the_packaged_model_answers_as_transformers_does_in_full_precision(
+    packaged: Generator, model_cache: Path, prompts: list[list[BaseMessage]], precision: str, answers: list[str]
+) -> None:
+    chat = LlamaCppChat.load(packaged.model_copy(update={"precision": precision}), model_cache)
+    ours = [str(chat.invoke(one, max_new_tokens=TOKENS).content) for one in prompts]
+    same = sum(one == other for one, other in zip(ours, answers, strict=True))
+    print(f"{precision}: the same text in {same} of {len(prompts)}")
+    assert same >= len(prompts) - 1
+    alone = chat.loaded.engine.complete(
+        {"prompt": chat.encode(prompts[0]), "n_predict": TOKENS, "temperature": 0, "cache_prompt": False}, adapter=True
+    )
+    assert "".join(event["choices"][0]["text"] for event in alone) == ours[0], "the cache changes nothing"
+
+
+TOKENS = 24
+
+
+@pytest.fixture(scope="module")
+def answers(packaged: Generator, model_cache: Path, prompts: list[list[BaseMessage]]) -> list[str]:
+    chat = TransformersChat.load(packaged.model_copy(update={"precision": "fp32"}), model_cache)
+    return [str(chat.invoke(one, max_new_tokens=TOKENS).content) for one in prompts]
+
+
+@pytest.mark.weights
+def test_other_threads_run_while_the_model_reads(
+    packaged: Generator, model_cache: Path, prompts: list[list[BaseMessage]]
+) -> None:
+    chat = LlamaCppChat.load(packaged, model_cache)
+    long = [prompts[0][0], HumanMessage("\n".join(one[1].text for one in prompts))]
+    ticks, over = [time.monotonic()], threading.Event()
+
+    def tick() -> None:
+        while not over.wait(0.005):
+            ticks.append(time.monotonic())
+
+    clock = threading.Thread(target=tick)
+    clock.start()
+    start = time.monotonic()
+    chat.invoke(long, max_new_tokens=1)
+    took = time.monotonic() - start
+    over.set()
+    clock.join()
+    gaps = [after - before for before, after in pairwise(ticks)]
+    assert took > 0.1
+    assert max(gaps) < took / 2, "the interpreter was held"

@@ -77,7 +77,7 @@ class Engine:
             raise UserError(
                 f"llama.cpp cannot open {files} ({error}); delete what is damaged, and it is made again"
             ) from None
-        # A server that is taken down before its loop has begun waits for it forever: the first answer shows that it has.
+        # A server taken down before its loop has begun waits for it forever: the first answer shows that it has.
         for _ in self.complete({"prompt": [0], "n_predict": 1}, adapter=False):
             pass
         _ENGINES.add(self)

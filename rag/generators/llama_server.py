@@ -30,6 +30,8 @@ LEAVING = 10.0
 """Seconds that the end of the process waits for a pass through the model to end."""
 
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
+_RUNS: set[_Run] = set()
+"""What runs, in the engines that are let go too: a model is freed when its last answer has ended."""
 
 
 class Engine:
@@ -110,11 +112,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop what runs, and give the memory back."""
-        running = list(self._running)
-        for run in running:
-            run.stopped.set()
-        for run in running:
-            run.join(LEAVING)
+        _end(self._running)
         self._server = None
 
 
@@ -148,6 +146,7 @@ class _Run(threading.Thread):
         self.events: SimpleQueue[Any] = SimpleQueue()
         self.stopped = threading.Event()
         running.add(self)
+        _RUNS.add(self)
 
     def run(self) -> None:
         try:
@@ -157,6 +156,7 @@ class _Run(threading.Thread):
         finally:
             self.server = None
             self.running.discard(self)
+            _RUNS.discard(self)
             self.events.put(None)
 
     def _hear(self, event: dict[str, Any]) -> bool:
@@ -164,8 +164,18 @@ class _Run(threading.Thread):
         return self.stopped.is_set()
 
 
+def _end(runs: set[_Run]) -> None:
+    """Stop these, and wait until they have ended."""
+    ending = list(runs)
+    for run in ending:
+        run.stopped.set()
+    for run in ending:
+        run.join(LEAVING)
+
+
 def _leave() -> None:
     """At the end of the process: threads of llama.cpp that outlive the interpreter would crash it."""
+    _end(_RUNS)
     for engine in list(_ENGINES):
         engine.close()
 

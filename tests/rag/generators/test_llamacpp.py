@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -483,6 +484,35 @@ def test_it_answers_without_torch_says_nothing_else_and_leaves_in_peace(section:
     command = [sys.executable, "-c", SCRIPT, section.model_dump_json(), str(tmp_path / "cache")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("True\n[]\n", "", 0)
+
+
+ENDLESS = """
+import signal, sys
+from pathlib import Path
+from configs.errors import run
+from configs.schema import Generator
+from rag.generators.base import create
+from langchain_core.messages import HumanMessage
+
+def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    chat = create(Generator.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+    while True:
+        for chunk in chat.stream([HumanMessage("What is gout?")], max_new_tokens=400, min_new_tokens=400):
+            print("piece", flush=True)
+
+run(main)
+"""
+
+
+def test_an_interrupt_ends_it_at_once(section: Generator, cache: Path) -> None:
+    command = [sys.executable, "-c", ENDLESS, section.model_dump_json(), str(cache)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "piece\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "medcite: stopped\n")
 
 
 def test_a_damaged_file_leaves_stderr_to_the_message(section: Generator, tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ from rag.generators.gguf_base import MODULES, Base, written
 from rag.generators.loading import adapter_folder, adapter_parts, check_fit
 
 FORMAT = 1
+BEYOND = (
+    "use_dora", "use_qalora", "use_bdlora", "fan_in_fan_out", "lora_bias", "modules_to_save", "alpha_pattern",
+    "alora_invocation_tokens", "layer_replication",
+)  # fmt: skip
+"""Settings of PEFT's that change what is added to a module's output, or to which."""
 TYPES: dict[str, Any] = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}
 """The types of weights in safetensors that an adapter may have; bfloat16 is read as its bits."""
 
@@ -46,11 +51,7 @@ def prepare(adapter: str, base: Base, cache: Path) -> Path:
 
 def _check_kind(adapter: str, config: dict[str, Any], modules: Iterable[str]) -> None:
     """Raise UserError for what PEFT can do to a LoRA adapter and llama.cpp cannot."""
-    beyond = [
-        name
-        for name in ("use_dora", "use_qalora", "fan_in_fan_out", "lora_bias", "modules_to_save", "alpha_pattern")
-        if config.get(name)
-    ]
+    beyond = [name for name in BEYOND if config.get(name)]
     beyond += sorted({name for name in modules if ".".join(name.split(".")[3:]) not in MODULES.values()})[:1]
     if config.get("bias", "none") != "none":
         beyond.append("bias")
@@ -69,7 +70,7 @@ def write(weights: Path, config: dict[str, Any], base: Base, out: Path) -> None:
     writer = gguf.GGUFWriter(str(out), "llama")
     writer.add_type(gguf.GGUFType.ADAPTER)
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
-    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(config["lora_alpha"]))
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(config.get("lora_alpha", 8)))
     places = {module: part for part, module in MODULES.items()}
     for key, matrix in _matrices(weights):
         name, _, side = key.removeprefix("base_model.model.").partition(".lora_")
@@ -89,6 +90,11 @@ def _matrices(weights: Path) -> Iterator[tuple[str, np.ndarray]]:
     from safetensors import deserialize
 
     for key, entry in deserialize(weights.read_bytes()):
+        if entry["dtype"] not in TYPES or ".lora_" not in key:
+            raise UserError(
+                f"generator.adapter: {weights} has {key} of type {entry['dtype']}, which is not read for llama.cpp; "
+                "use --set generator.backend=transformers"
+            )
         matrix = np.frombuffer(entry["data"], dtype=TYPES[entry["dtype"]]).reshape(entry["shape"])
         if entry["dtype"] == "BF16":
             matrix = (matrix.astype(np.uint32) << 16).view(np.float32)

@@ -420,6 +420,20 @@ def test_a_kind_of_adapter_that_llamacpp_does_not_have_is_refused(
         LlamaCppChat.load(section.model_copy(update={"adapter": str(adapter)}), cache)
 
 
+@pytest.mark.parametrize("extra", ["lm_head.weight", "model.layers.0.self_attn.q_proj.lora_A.weight"])
+def test_weights_that_are_not_loras_are_named(section: Generator, cache: Path, adapter: Path, extra: str) -> None:
+    import torch
+    from safetensors import torch as tensors
+
+    weights = adapter / "adapter_model.safetensors"
+    held = tensors.load_file(str(weights))
+    key = f"base_model.model.{extra}"
+    held[key] = held[key].to(torch.float8_e4m3fn) if key in held else torch.zeros(2, 2)
+    tensors.save_file(held, str(weights))
+    with pytest.raises(UserError, match=rf"{extra}.*backend=transformers"):
+        LlamaCppChat.load(section.model_copy(update={"adapter": str(adapter)}), cache)
+
+
 def test_a_damaged_adapter_is_named(section: Generator, cache: Path, adapter: Path) -> None:
     given = section.model_copy(update={"adapter": str(adapter)})
     (adapter / "adapter_model.safetensors").write_bytes(b"\x00" * 20)

@@ -92,8 +92,8 @@ class Engine:
     def complete(self, request: dict[str, Any], adapter: bool) -> Iterator[dict[str, Any]]:
         """The events of a streamed completion (`/v1/completions`), the last with "usage"; closing it stops the model.
 
-        The model does not wait for the reader. Answers with and without the adapter are not written in one pass: those
-        of the other kind wait until a slot's turn ends. Raises UserError for what llama.cpp refuses.
+        The model does not wait for the reader. Answers with and without the adapter share no pass: where both are asked
+        for, one kind waits until those of the other have ended. Raises UserError for what llama.cpp refuses.
         """
         request = {**request, "stream": True}
         if self.has_adapter:  # always said: a request that says nothing would keep the cache of the other

@@ -76,7 +76,7 @@ class Prompt(Section):
 class Generator(Section):
     """The language model (`rag/generators/`)."""
 
-    backend: Literal["transformers"] = Field(
+    backend: Literal["transformers", "llamacpp"] = Field(
         "transformers", description="what runs the model: the file of this name in rag/generators/"
     )
     model: str = Field(description="hub id, folder, or 'package:NAME/folder'")
@@ -85,11 +85,13 @@ class Generator(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"] = Field(
         "auto",
         description="auto: bf16 where the hardware multiplies it, else fp16 on CUDA, fp32 on a CPU; "
-        "int8 on a CPU: as auto, with int8 weights for decoding",
+        "int8 on a CPU: as auto, with int8 weights for decoding; llamacpp: auto is the file as it is, int8 is q8_0",
     )
     cuda_precision: Literal["bf16", "fp16", "int8", "nf4"] | None = Field(
         None, description="taken instead of precision where CUDA is found"
     )
+    slots: int = Field(4, ge=1, description="answers written at once by llamacpp, each with context_tokens of its own")
+    threads: int = Field(2, ge=1, description="CPU threads of llamacpp, at most as many as there are cores")
     context_tokens: int = Field(2048, ge=256)
     max_new_tokens: int = Field(192, ge=1)
     prompt_lookup: int = Field(10, ge=0, description="tokens speculated from the prompt a step; 0: plain decoding")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from configs.errors import UserError
+from rag.generators.gguf_lora import neighbours
 
 KINDS = ("f16", "q8_0", "q4_1")
 KEPT_FROM_BASE = ("general.license", "general.languages", "general.organization", "llama.", "tokenizer.")
@@ -85,12 +86,6 @@ def _tensors(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, np.nda
                 elif key.endswith("k_proj.weight"):
                     tensor = neighbours(tensor, groups)
                 yield name, tensor
-
-
-def neighbours(matrix: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of each head from (first half, second half) to pairs, as llama.cpp's rotary embedding takes them."""
-    rows, columns = matrix.shape
-    return matrix.reshape(heads, 2, rows // heads // 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
 
 def _copy(reader: Any, writer: Any) -> None:

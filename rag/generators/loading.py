@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,33 @@ def with_adapter(model: Any, adapter: str) -> Any:
     from peft import PeftModel
 
     folder = adapter_folder(adapter)
+    config, _, shapes, other = adapter_parts(adapter, folder)
+    sizes = {
+        name: (getattr(module, "in_features", None), getattr(module, "out_features", None))
+        for name, module in model.named_modules()
+    }
+    check_fit(sizes, shapes, config, other)
+    try:
+        wrapped = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"{other} [{_line(error)}]") from None
+    for name, weight in wrapped.named_parameters():
+        if "lora_" in name:  # peft keeps what the file has; mixed types would be converted at every step
+            weight.data = weight.data.to(model.dtype)
+    return wrapped
+
+
+Shapes = dict[str, dict[str, tuple[int, ...]]]
+"""Shapes of an adapter's matrices: module, then "A" or "B"."""
+
+
+def adapter_parts(adapter: str, folder: Path) -> tuple[dict[str, Any], Path, Shapes, str]:
+    """An adapter's config, weight file, shapes, and what to say where it fits another base model only.
+
+    Raises UserError where a file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
     try:
         config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     except FileNotFoundError:
@@ -155,41 +182,33 @@ def with_adapter(model: Any, adapter: str) -> Any:
     weights = folder / "adapter_model.safetensors"
     if not weights.is_file():
         raise UserError(f"generator.adapter: no adapter_model.safetensors in {adapter}")
-    _check_fit(model, weights, config, other)
+    shapes: Shapes = {}
     try:
-        wrapped = PeftModel.from_pretrained(model, str(folder), autocast_adapter_dtype=False)
-    except (RuntimeError, ValueError) as error:
-        raise UserError(f"{other} [{_line(error)}]") from None
-    for name, weight in wrapped.named_parameters():
-        if "lora_" in name:  # peft keeps what the file has; mixed types would be converted at every step
-            weight.data = weight.data.to(model.dtype)
-    return wrapped
-
-
-def _check_fit(model: Any, weights: Path, config: dict[str, Any], other: str) -> None:
-    """Every module the adapter has must be in the model with its shape, and the other way round: peft only warns."""
-    from safetensors import SafetensorError, safe_open
-
-    modules = dict(model.named_modules())
-    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
-    try:
-        with safe_open(str(weights), "pt") as file:
+        with safe_open(str(weights), "np") as file:
             for key in file.keys():  # noqa: SIM118 - not a mapping
                 name, mark, part = key.removeprefix("base_model.model.").partition(".lora_")
                 if mark:
                     shapes.setdefault(name, {})[part[0]] = tuple(file.get_slice(key).get_shape())
     except SafetensorError as error:
         raise UserError(f"generator.adapter: {weights} is damaged ({_line(error)}); copy it again") from None
+    return config, weights, shapes, other
+
+
+def check_fit(
+    sizes: Mapping[str, tuple[int | None, int | None]], shapes: Shapes, config: dict[str, Any], other: str
+) -> None:
+    """Every module the adapter has must be in the model with its shape, and the other way round: peft only warns.
+
+    `sizes` are the model's modules as (inputs, outputs). Raises UserError(`other`).
+    """
     for name, parts in shapes.items():
-        module = modules.get(name)
-        size = (getattr(module, "in_features", None), getattr(module, "out_features", None))
-        if "A" in parts and "B" in parts and size != (parts["A"][1], parts["B"][0]):
+        if "A" in parts and "B" in parts and sizes.get(name, (None, None)) != (parts["A"][1], parts["B"][0]):
             raise UserError(other)
     targets = config.get("target_modules")
     if isinstance(targets, list) and not config.get("layers_to_transform"):
         # By PEFT's rule a target is a module's whole name, as "all-linear" is saved, or the last parts of it.
-        ends = {name: {name.split(".", cut)[-1] for cut in range(name.count(".") + 1)} for name in modules}
-        wanted = {name for name in modules if ends[name] & set(targets)}
+        ends = {name: {name.split(".", cut)[-1] for cut in range(name.count(".") + 1)} for name in sizes}
+        wanted = {name for name in sizes if ends[name] & set(targets)}
         if wanted != set(shapes):
             raise UserError(other)
 

@@ -49,6 +49,7 @@ class Short:
     sources: list[Source]
     pieces: list[Piece]
     lines: list[Line]
+    core: list[Line]
     chosen: list[Line]
 
 
@@ -58,7 +59,7 @@ def short(experts: Sequence[Expert], embedder: EmbedderLike, max_tokens: int) ->
     lines = [scored([one.question], pieces, embedder.encode) for one, (_, pieces) in zip(experts, read, strict=True)]
     found = [beside(its, pieces) for its, (_, pieces) in zip(lines, read, strict=True)]
     return [
-        Short(sources, pieces, its, detailed(its, pieces, pick(its), order=order))
+        Short(sources, pieces, its, core := pick(its), detailed(its, pieces, core, order=order))
         for (sources, pieces), its, order in zip(read, lines, orders(experts, found, NAMES), strict=True)
     ]
 
@@ -96,7 +97,7 @@ def written(experts: Sequence[Expert], embedder: EmbedderLike, profile: Profile,
     for one, its in zip(experts, short(experts, embedder, profile.passages.max_tokens), strict=True):
         sources = its.sources
         hits = [as_hit(source, at) for at, source in enumerate(sources)]
-        read = Evidence(hits, its.pieces, its.lines, its.chosen)
+        read = Evidence(hits, its.pieces, its.lines, its.core, its.chosen)
         shown = read.shown()
         room = profile.prompt.model_copy(update={"sources": len(shown)})
         built = prompt.build(one.question, shown, generator.count_tokens, room)

@@ -1,4 +1,4 @@
-"""A finished draft as the reader sees it: checked against its sources, mended by them, the answer first.
+"""A finished draft as the reader sees it: checked against its sources, mended and completed by them.
 
 checked(draft, sources, read, settings, question)   ->   sentences; none where the sources are to be quoted instead
 """
@@ -11,7 +11,7 @@ from configs.schema import Answering
 from rag import prompt
 from rag.answer import Sentence, Source
 from rag.attribution.attribute import attribute
-from rag.attribution.mend import led, mended
+from rag.attribution.mend import completed, mended
 from rag.retrieval.hits import Hit
 from rag.retrieval.names import Said
 from rag.sources import Evidence, source
@@ -32,7 +32,8 @@ def checked(
 ) -> tuple[Sentence, ...]:
     """The sentences of a whole draft with their citations; `sources` hold every hit of `read`.
 
-    What no source supports gives way to a chosen sentence or is left out, and the one that answers best stands first.
+    What no source supports gives way to a chosen sentence or is left out. Where the draft left out a sentence that
+    answers, those that answer stand first, and what else it wrote after them.
     Empty where less than `settings.fallback_below` of the draft, by words, is supported.
     """
     sentences = tuple(attribute(draft, sources, settings, question=question, complete=True))
@@ -40,7 +41,7 @@ def checked(
         return ()
     if not all(sentence.supported for sentence in sentences):
         sentences = mended(sentences, read.quoted(sources))
-    return led(sentences, read.lead(sources))
+    return completed(sentences, read.answer(sources))
 
 
 def supported_share(sentences: Sequence[Sentence]) -> float:

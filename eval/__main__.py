@@ -71,8 +71,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # Threads that wait for each other sleep: spinning, beside another program they make an answer many times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     run(main)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,6 +146,4 @@ def render(answer: Answer) -> str:
 
 
 if __name__ == "__main__":
-    # Threads that wait for each other sleep: spinning, beside another program they make an answer many times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     run(main)

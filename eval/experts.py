@@ -150,11 +150,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Quote, measure, print, and write where asked."""
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
 
     profile = entry.load_for(args, adapter=args.generator)
     experts = read(args.data)
-    embedder = Embedder(profile.embedder)
+    embedder = embedder_of(profile.embedder)
     texts = quoted(experts, embedder, profile.passages.max_tokens)
     if args.generator:
         from rag.generators.base import create

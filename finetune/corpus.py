@@ -94,7 +94,8 @@ def examples_hash(profile: Profile, recipe: Recipe, splits: Splits) -> str:
         splits.hash,
         splits.corpus,
         profile.prompt.sources,
-        *(section.model_dump(mode="json") for section in (profile.retriever, profile.passages, profile.embedder)),
+        *(section.model_dump(mode="json") for section in (profile.retriever, profile.passages)),
+        profile.embedder.model_dump(mode="json", exclude={"backend"}),
         profile.generator.model,
         profile.generator.gguf_file,
     ]
@@ -163,9 +164,9 @@ def retriever_over(
 ) -> PassagesOfPairs:
     """A retriever over an index that holds the pairs of that split and no others; `corpus` is their corpus's name."""
     from index.build import subset
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
 
-    embedder = Embedder(profile.embedder)
+    embedder = embedder_of(profile.embedder)
     index = subset(
         [pairs[row] for row in splits.rows(pairs, name)],
         f"{corpus}, {name} split",

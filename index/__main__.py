@@ -14,6 +14,7 @@ from configs.errors import run
 if TYPE_CHECKING:
     from configs.schema import Profile
     from index.choice import Choice
+    from index.embedder import EmbedderLike
 
 
 def parser() -> argparse.ArgumentParser:
@@ -182,10 +183,10 @@ def _info(args: argparse.Namespace) -> None:
     print(json.dumps(asdict(manifest), indent=2))
 
 
-def _embedder(profile: Profile):  # type: ignore[no-untyped-def]
-    from index.embedder import Embedder
+def _embedder(profile: Profile) -> EmbedderLike:
+    from index.embedder import embedder_of
 
-    return Embedder(profile.embedder)
+    return embedder_of(profile.embedder)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Report = Callable[[str, int, int], None]
 """Called with a step's name, how many items are done and how many there are."""
 
-LIBRARIES = ("faiss-cpu", "bm25s", "sentence-transformers", "torch", "numpy", "pyarrow")
+LIBRARIES = ("faiss-cpu", "bm25s", "sentence-transformers", "torch", "onnxruntime", "numpy", "pyarrow")
 PAIRS_AT_ONCE = 256
 """Between two words on the progress of cutting."""
 FORMAT = 3
@@ -38,8 +38,8 @@ FORMAT = 3
 
 
 def config_hash(cutting: Passages, embedder: EmbedderSettings, settings: IndexSettings) -> str:
-    """What decides an index besides its corpus, as a SHA-256. The batch size decides nothing."""
-    parts = [cutting.model_dump(), embedder.model_dump(exclude={"batch_size"}), settings.model_dump()]
+    """What decides an index besides its corpus, as a SHA-256. The batch size and the backend decide nothing."""
+    parts = [cutting.model_dump(), embedder.model_dump(exclude={"batch_size", "backend"}), settings.model_dump()]
     return files.digest_json([FORMAT, *parts])
 
 

@@ -1,4 +1,8 @@
-"""The sentence embedder: texts to unit vectors, in length order, in the precision this machine is fast in."""
+"""The sentence embedder: texts to unit vectors, in length order, in the precision this machine is fast in.
+
+embedder = embedder_of(profile.embedder)     # the backend that the profile names
+embedder.encode(["What is gout?"])
+"""
 
 from __future__ import annotations
 
@@ -38,6 +42,19 @@ class EmbedderLike(Protocol):
     def precision(self) -> str: ...
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray: ...
     def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
+
+
+def embedder_of(settings: Settings) -> EmbedderLike:
+    """The embedder of a profile's section, loaded when first needed; only the backend that is named is imported.
+
+    The backends give a model the same fingerprint, and the same vectors where their precision is the same. Raises
+    UserError for a precision that the backend does not have.
+    """
+    if settings.backend == "onnxruntime":
+        from index.onnx_embedder import OnnxEmbedder
+
+        return OnnxEmbedder(settings)
+    return Embedder(settings)
 
 
 def native_precision(device: str) -> str:

@@ -27,7 +27,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from configs.errors import UserError
 from configs.modes import LENGTHS, Length, Mode
 from configs.schema import Answering, Profile
-from index.embedder import Embedder
+from index.embedder import embedder_of
 from index.sentences import spans
 from index.store import Index
 from rag import prompt
@@ -87,7 +87,7 @@ class Pipeline(Runnable[str, Answer]):
         Raises UserError where the index is missing, damaged, or made with another embedder.
         """
         index = Index.open(folder)
-        embedder = Embedder(profile.embedder)
+        embedder = embedder_of(profile.embedder)
         if index.manifest.embedder != embedder.fingerprint:
             raise UserError(f"{folder}: built with another embedder than profile {profile.name} uses; run `make index`")
         return cls(profile, index, HybridRetriever.create(index, embedder, profile.retriever), models)

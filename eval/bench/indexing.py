@@ -74,9 +74,9 @@ def run(profile: Profile, folder: Path, n: int | None) -> dict[str, Any]:
 def _build(profile: Profile, spec: Sequence[str], work: Path, n: int | None) -> tuple[float, float]:
     """Read and build where it is not there yet; seconds and peak memory in GB. Run in a process of its own."""
     from index import build, sources
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
 
-    embedder = Embedder(profile.embedder)
+    embedder = embedder_of(profile.embedder)
     embedder.encode(["warm"])
     config = build.config_hash(profile.passages, profile.embedder, profile.index)
     begun = time.perf_counter()

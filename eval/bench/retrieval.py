@@ -17,12 +17,12 @@ def run(profile: Profile, index_folder: Path, count: int = 1000) -> dict[str, An
     """Times a question, of `count` of the corpus's own and `count` reworded, five passages each, one by one."""
     from eval.datasets.own import own, reworded
     from eval.metrics.shares import milliseconds
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
     from index.store import Index
     from rag.retrieval.hybrid import HybridRetriever
 
     index = Index.open(index_folder)
-    retriever = HybridRetriever.create(index, Embedder(profile.embedder), profile.retriever)
+    retriever = HybridRetriever.create(index, embedder_of(profile.embedder), profile.retriever)
     pairs = list(index.pairs)
     retriever.retrieve("What is asthma?")
     times: list[float] = []

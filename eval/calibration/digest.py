@@ -148,11 +148,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Fit, print and write: three minutes on one core."""
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
 
     profile = entry.load_for(args)
     experts = read(args.data)
-    embedder = Embedder(profile.embedder)
+    embedder = embedder_of(profile.embedder)
     found = examples(experts, embedder, shipped(), profile.passages.max_tokens)
     order, unseen = fit(experts, found), cross_validate(experts, found)
     chosen = [excerpt(*one) for one in zip(found, unseen.orders, unseen.per_root, strict=True)]

@@ -38,12 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Fit, report and write."""
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
     from index.store import Index
     from rag.emergency.classifier import SHIPPED
 
     profile = entry.load_for(args)
-    embedder = Embedder(profile.embedder)
+    embedder = embedder_of(profile.embedder)
     index = Index.open(args.index or entry.index_folder())
     rows = np.random.default_rng(0).permutation(len(index.pairs))[: 2 * SAMPLE]
     corpus = index.question_vectors.reconstruct_batch(rows.astype(np.int64))

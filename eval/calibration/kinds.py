@@ -92,11 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Fit, print and write: two minutes."""
     from index import splits
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
     from index.store import Index
 
     profile = entry.load_for(args)
-    embedder = Embedder(profile.embedder)
+    embedder = embedder_of(profile.embedder)
     index = Index.open(args.index or entry.index_folder())
     pairs = list(index.pairs)
     split = splits.make(pairs, index.manifest.corpus_digest)

@@ -265,13 +265,13 @@ def main(args: argparse.Namespace) -> int:
     profile = entry.load_for(args)
     from finetune.forms import made
     from index import splits
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
     from index.progress import shown
     from index.store import Index
     from rag.retrieval.hybrid import HybridRetriever
 
     index = Index.open(args.index or entry.index_folder())
-    embedder = Embedder(profile.embedder)
+    embedder = embedder_of(profile.embedder)
     retriever = HybridRetriever.create(index, embedder, profile.retriever)
     split = splits.make(list(index.pairs), index.manifest.corpus_digest)
     labeler = Labeler(retriever, split)

@@ -133,7 +133,9 @@ class Run:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of everything that decides the answers: questions, corpus, index, model, settings, program."""
-        settings = self.profile.model_dump(mode="json", exclude={"app", "generator", "name", "description"})
+        aside: dict[str, Any] = dict.fromkeys(("app", "generator", "name", "description"), True)
+        aside["embedder"] = {"backend"}
+        settings = self.profile.model_dump(mode="json", exclude=aside)
         parts = [
             settings, self._identity, versions(), self.corpus, self.splits.hash,
             self.pipeline.index.manifest.config_hash, [pair.id for pair in self.pairs], self.setup.tokens,

@@ -72,9 +72,9 @@ def tables(
     is no XML, or holds no judged question, and for an index that is not there.
     """
     from eval.retrieval.own_questions import own
-    from index.embedder import Embedder
+    from index.embedder import embedder_of
 
-    embedder = Embedder(profile.embedder)
+    embedder = embedder_of(profile.embedder)
     result: dict[str, Any] = {"sets": []}
     judged_sets = {
         "mediqa": mediqa(profile, embedder, data / "mediqa2019", files, cache),

@@ -15,7 +15,7 @@ from tests.eval.retrieval.test_own_questions import page
 def test_every_own_and_reworded_question_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = fakes.FakeEmbedder(dimensions=384)
     build(fakes.corpus([page(row) for row in range(20)]), tmp_path, Passages(max_tokens=64), embedder, IndexSettings())
-    monkeypatch.setattr("index.embedder.Embedder", lambda settings: embedder)
+    monkeypatch.setattr("index.embedder.embedder_of", lambda settings: embedder)
     before = len(embedder.encoded)
     found = retrieval.run(load("embedded")[0], tmp_path, 5)
     questions = [text for text in embedder.encoded[before:] if text.startswith("What")]

@@ -234,7 +234,7 @@ def test_the_evaluation_goes_on_without_a_judged_set(
 
     folder, medquad = judged_folder(tmp_path / "judged", sets, judgements)
     monkeypatch.setenv("MEDQUAD", str(medquad))
-    monkeypatch.setattr("index.embedder.Embedder", lambda settings: fakes.FakeEmbedder(384, 256))
+    monkeypatch.setattr("index.embedder.embedder_of", lambda settings: fakes.FakeEmbedder(384, 256))
     monkeypatch.setattr(own_questions, "own", lambda *_: {"as written": {"n": 1}})
     found = _retrieval(PROFILE, folder, medquad, tmp_path / "data")
     assert len(found["sets"]) == tables
@@ -247,7 +247,7 @@ def test_the_evaluation_goes_on_without_a_judged_set(
 
 def test_a_set_asked_for_by_name_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDCITE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("index.embedder.Embedder", lambda settings: fakes.FakeEmbedder(384, 256))
+    monkeypatch.setattr("index.embedder.embedder_of", lambda settings: fakes.FakeEmbedder(384, 256))
     folder, medquad = judged_folder(tmp_path / "judged", ("mediqa2019",))
     with pytest.raises(UserError, match="no such file"):
         command("--set", "liveqa", "--data", str(folder), "--medquad", str(medquad))

@@ -24,6 +24,7 @@ COMMANDS = {
     "calibrate citations": ("eval.calibration.citations", "fit the checker of citations"),
     "calibrate emergency": ("eval.calibration.emergency", "fit the second look for emergencies"),
     "calibrate kinds": ("eval.calibration.kinds", "learn what kind of thing a sentence speaks of"),
+    "calibrate sentences": ("eval.calibration.sentences", "fit what a sentence is worth as an answer"),
     "calibrate digest": ("eval.calibration.digest", "fit the long form of quoting on expert summaries"),
     "compare": ("eval.compare", "what changed between two runs"),
     "bench": ("eval.bench.run", "measure speed"),

@@ -3,8 +3,8 @@
     lines = scored(["how long does shingles last"], pieces, encode)
     quoted(answering(lines, pieces), sources)   ->   quoted sentences with citations
 
-Sentences are scored as retrieval scores them (`rag/retrieval/reading.py`). The best one is quoted with what belongs to
-it, a list with its lead-in; then the best of the others, while they are nearly as good and say something else.
+What a sentence is worth is learned from readers (`worth.py`). The best one is quoted with what belongs to it, a list
+with its lead-in; then the best of the others, while they are nearly as good and say something else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import replace
 
 from index.sentences import LIST_MARK
 from rag.answer import Sentence, Source
-from rag.retrieval.reading import NO_WEIGHTS, SAME, WORDS_SAID, Encode, Line, Piece, read
+from rag.attribution.worth import worth
+from rag.retrieval.reading import NO_WEIGHTS, SAME, SAME_BONUS, Encode, Line, Piece, read
 
 MAX_WORDS = 110
 """Words quoted in all; an answer of a specific aspect is rarely longer than half of this."""
@@ -36,8 +37,6 @@ OWN = 2
 MAX_WORDS (docs/decisions/training.md)."""
 REPEAT = 0.6
 """Share of a sentence's words past which it says what was said."""
-RANK = 0.03
-"""What each place further down costs a source."""
 EMBEDDED = 48
 """Sentences that are embedded: of the five sources shown, nearly all. RUN, OTHER and REPEAT were set by reading answers
 to some 40 validation questions."""
@@ -46,9 +45,15 @@ to some 40 validation questions."""
 def scored(
     texts: Sequence[str], pieces: Sequence[Piece], encode: Encode, weights: Mapping[str, float] = NO_WEIGHTS
 ) -> list[Line]:
-    """Every sentence of the pieces, in their order, with what it is worth as an answer."""
+    """Every sentence of the pieces, in their order, with what it is worth as an answer, in 0..1; past 1 where the
+    corpus's very own question is asked, as far as its page is likely."""
     found = read(texts, pieces, encode, EMBEDDED, weights)
-    return [replace(line, value=line.value - RANK * line.piece) for line in found]
+    worths = worth(found, pieces, texts, encode)
+    own = [SAME_BONUS * piece.page * (piece.question >= SAME) for piece in pieces]
+    return [
+        line if line.value == -math.inf else replace(line, value=float(chance) + own[line.piece])
+        for line, chance in zip(found, worths, strict=True)
+    ]
 
 
 def answering(lines: Sequence[Line], pieces: Sequence[Piece], max_words: int = MAX_WORDS) -> list[Line]:
@@ -196,7 +201,7 @@ def _belongs(line: Line, last: Line, best: Line) -> bool:
     """Whether a neighbor is quoted, too: an item of the list that was begun, or a sentence that answers as well."""
     if line.item:
         return line.place > best.place and (last.item or leads_in(last.text))
-    return line.value > 0 and line.value + WORDS_SAID * (best.words - line.words) >= RUN * best.value
+    return line.value >= RUN * best.value
 
 
 def leads_in(text: str) -> bool:

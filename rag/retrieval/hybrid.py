@@ -154,7 +154,16 @@ class HybridRetriever(BaseRetriever):
         """A hit's passage with what its reading needs to know."""
         names = frozenset().union(*self._state.names_of(int(self.index.pair_of[hit.row])))
         opens = hit.passage.ordinal == 0
-        return Piece(hit.passage.text, kind_of(hit.pair), opens, hit.page, hit.question_cosine, names, hit.worth)
+        return Piece(
+            hit.passage.text,
+            kind_of(hit.pair),
+            opens,
+            hit.page,
+            hit.question_cosine,
+            names,
+            hit.worth,
+            hit.pair.question,
+        )
 
     def word_weights(self, question: str) -> dict[str, float]:
         """The search terms of a question that are more than a letter's chatter, and their rarity in 0..1."""

@@ -69,8 +69,8 @@ _POINTER = re.compile(
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A text to read: the type of its answer, whether it opens that, the chance that its page is the right one, the
-    likeness of its own question to the one that is asked (0: unknown), the search terms of its page's names, and what
-    its answer counts beside its sentences."""
+    likeness of its own question to the one that is asked (0: unknown), the search terms of its page's names, what its
+    answer counts beside its sentences, and its own question."""
 
     text: str
     kind: str
@@ -79,6 +79,7 @@ class Piece:
     question: float = 0.0
     names: frozenset[str] = frozenset()
     worth: float = 0.0
+    asks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from index.corpus import QAPair
 from index.embedder import EmbedderLike
 from index.lexical import Lexical
 from index.store import Index, Manifest
+from index.tokens import TokenCounts
 from index.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Report = Callable[[str, int, int], None]
 LIBRARIES = ("faiss-cpu", "bm25s", "sentence-transformers", "torch", "numpy", "pyarrow")
 PAIRS_AT_ONCE = 256
 """Between two words on the progress of cutting."""
+QUESTIONS_AT_ONCE = 4096
 FORMAT = 3
 """Part of every config hash. Raise it when cutting, embedding or writing gives another index for the same input."""
 
@@ -58,10 +60,11 @@ def cut_all(
 ) -> list[passages.Passage]:
     """The passages of all pairs, in order."""
     found: list[passages.Passage] = []
-    for row, pair in enumerate(pairs):
-        if say and row % PAIRS_AT_ONCE == 0:
+    count = TokenCounts(embedder.count_tokens)
+    for row in range(0, len(pairs), PAIRS_AT_ONCE):
+        if say:
             say("cutting", row, len(pairs))
-        found += passages.cut(row, pair, embedder.count_tokens, max_tokens)
+        found += passages.cut_many(row, pairs[row : row + PAIRS_AT_ONCE], count, max_tokens)
     if say:
         say("cutting", len(pairs), len(pairs))
     return found
@@ -72,7 +75,9 @@ def embedded_texts(
 ) -> list[str]:
     """What is embedded of a corpus: every pair's question, then every passage under its question."""
     questions = [pair.question for pair in pairs]
-    heads = passages.headings(questions, embedder.count_tokens, max_tokens)
+    count, heads = TokenCounts(embedder.count_tokens), list[str]()
+    for row in range(0, len(pairs), QUESTIONS_AT_ONCE):
+        heads += passages.headings(questions[row : row + QUESTIONS_AT_ONCE], count, max_tokens)
     return [*questions, *(passages.embedding_text(heads[one.pair], one) for one in cuts)]
 
 

@@ -35,6 +35,13 @@ def parser() -> argparse.ArgumentParser:
             "else MedQuAD at the variable MEDQUAD, else downloaded, else starter)",
         )
     build.add_argument("--force", action="store_true", help="build even where nothing changed")
+    build.add_argument("--first", action="store_true", help="end as soon as questions can be answered; goes on later")
+    build.add_argument(
+        "--beside",
+        action="store_true",
+        help="only go on with an index that is not whole, at a low priority and until standard input ends: what the "
+        "chat runs",
+    )
     stats.add_argument("--out", type=Path, metavar="FOLDER", help="where files are written (default: data/stats)")
     stats.add_argument("--tokens", action="store_true", help="lengths in the embedder's tokens too")
 
@@ -65,12 +72,17 @@ def _say(line: str) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
-    from index import build, choice, sources, store
+    from index import build, choice, growing, sources, store
 
     profile = entry.load_for(args)
     folder: Path = args.index
     config = build.config_hash(profile.passages, profile.embedder, profile.index)
     manifest = choice.manifest_of(folder)
+    if args.beside:
+        _while_attended()
+        if manifest is not None and manifest.growing and manifest.config_hash == config:
+            _go_on(profile, folder)
+        return
     data = entry.data_folder()
     chosen = choice.of_command(args.corpus, os.environ, manifest, data, profile.cleaning, _say, args.force)
     if chosen.gone and manifest:
@@ -86,13 +98,45 @@ def _build(args: argparse.Namespace) -> None:
         words = choice.kept(manifest, os.environ.get("MEDQUAD")) if manifest.named else ""
         _say(f"{folder}: up to date" + (f" with {words}" if words else ""))
         return
+    if not args.force and build.unfinished(folder, digest, config):
+        store.remember(folder, sources.absolute(chosen.spec), chosen.named)
+        if args.first:
+            _say(f"{folder}: {growing.line(store.read_manifest(folder)[0], growing.building(folder))}")
+        else:
+            _go_on(profile, folder)
+        return
     if manifest is not None:
         _say(f"{folder}: {choice.change(manifest, chosen, digest)}")
     _read_and_build(args, profile, folder, chosen, config)
 
 
+def _go_on(profile: Profile, folder: Path) -> None:
+    from index import build, growing, store
+    from index.progress import shown
+
+    _say(f"{folder}: going on; {growing.progress(store.read_manifest(folder)[0])}")
+    with shown() as report:
+        cache = entry.data_folder() / "cache" / "embeddings"
+        work = build.Work(_embedder(profile), profile.index, cache, report, _say)
+        index = build.go_on(folder, work, entry.commit())
+    _say(f"{folder}: {index.manifest.pairs:,} pairs in {index.manifest.passages:,} passages")
+
+
+def _while_attended() -> None:
+    """Give way to other programs, and stop when standard input ends: whoever started this holds it open."""
+    import signal
+    import threading
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    os.nice(10)
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, chosen: Choice, config: str) -> None:
-    from index import build, identity, sources
+    from index import build, growing, identity, sources
     from index.progress import shown
 
     corpus = sources.load_corpus(chosen.spec, profile.cleaning)
@@ -109,9 +153,13 @@ def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, ch
             config=config,
             embeddings=entry.data_folder() / "cache" / "embeddings",
             report=report,
+            notify=_say,
             named=chosen.named,
+            first=args.first,
         )
     _say(f"{folder}: {index.manifest.pairs:,} pairs in {index.manifest.passages:,} passages")
+    if index.manifest.growing:
+        _say(growing.line(index.manifest, False))
     if chosen.named:
         _say(f"Commands that name no corpus take {identity.named(index.manifest.parts)} from now on.")
     if corpus.demonstration:

@@ -322,7 +322,7 @@ _IN_PHRASES = frozenset(
 
 @cache
 def _damaged() -> frozenset[str]:
-    """The words of an ASCII text that may be changed: those of the table, also at a sentence's start, and _IN_PHRASES."""
+    """The words of an ASCII text that may be changed: of the table, also at a sentence's start, and of _IN_PHRASES."""
     table = _words()
     return _IN_PHRASES | table.keys() | {word[:1].upper() + word[1:] for word in table}
 

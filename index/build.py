@@ -193,7 +193,7 @@ def build(
 def unfinished(folder: Path, corpus_digest: str, config: str) -> bool:
     """Whether the index in `folder` is a stage of just this, whole as far as it goes."""
     manifest = _whole(folder)
-    return bool(manifest and manifest.growing) and _is_of(manifest, corpus_digest, config)
+    return manifest is not None and bool(manifest.growing) and _is_of(manifest, corpus_digest, config)
 
 
 def go_on(folder: Path, work: Work, commit: str = "") -> Index:

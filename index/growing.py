@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ import numpy as np
 
 from configs.errors import UserError
 from index import passages
+from index.store import read_manifest
 
 if TYPE_CHECKING:
     from index.embedder import EmbedderLike
@@ -113,6 +114,16 @@ def line(manifest: Manifest, building: bool) -> str:
     if building:
         return f"The index is still growing: {progress(manifest)}. Answers get better as it grows."
     return f"The index is not finished: {progress(manifest)}. `make index` goes on with it."
+
+
+def told(index: Index) -> str:
+    """`line` of the newest stage of an opened index, which is what the next question is answered from."""
+    newest = index.manifest
+    if not newest.growing:
+        return ""
+    with suppress(UserError):
+        newest = read_manifest(index.folder)[0]
+    return line(newest, building(index.folder))
 
 
 def building(folder: Path) -> bool:

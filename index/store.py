@@ -174,9 +174,9 @@ class Index:
 
         check_sizes(manifest, place)
         try:
-            opened = [vectors.read(place / name) for name in (QUESTION_VECTORS, PASSAGE_VECTORS)]
+            asked, cut = vectors.read(place / QUESTION_VECTORS), vectors.read(place / PASSAGE_VECTORS)
             if before is not None and before.manifest.words == manifest.words:
-                index = replace(before, manifest=manifest, question_vectors=opened[0], passage_vectors=opened[1])
+                index = replace(before, manifest=manifest, question_vectors=asked, passage_vectors=cut)
             else:
                 # Not `read_table` nor `to_numpy`, which import pandas: half of the time that opening would take.
                 pairs = pq.ParquetFile(place / PAIRS).read()
@@ -187,7 +187,8 @@ class Index:
                     Rows(pairs, QAPair),
                     Rows(passages, Passage),
                     np.from_dlpack(passages["pair"].combine_chunks()).astype(np.int32),
-                    *opened,
+                    asked,
+                    cut,
                     Lexical.open(place / LEXICAL),
                 )
         except (OSError, ValueError, KeyError, RuntimeError) as error:

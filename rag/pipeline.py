@@ -95,9 +95,8 @@ class Pipeline(Runnable[str, Answer]):
 
     @property
     def growing(self) -> str:
-        """What a reader is told of an index that is still growing, in one line; empty for a whole one."""
-        manifest = self.index.manifest
-        return growing.line(manifest, growing.building(self.index.folder)) if manifest.growing else ""
+        """What a reader is told of the index that the next question is answered from; empty for a whole one."""
+        return growing.told(self.index)
 
     def renew(self) -> None:
         """Take the newest stage of an index that is still growing."""
@@ -266,7 +265,9 @@ class _Run:
         retrieval = self.retriever.retrieve(self.question, PASSAGES if self.long else None)
         self._time(retrieve_ms=self._elapsed())
         searched = retrieval.texts[0] if retrieval.changes else ""
-        self._update(confidence=retrieval.confidence, nearest=(), searched=searched, growing=self.pipeline.growing)
+        self._update(
+            confidence=retrieval.confidence, nearest=(), searched=searched, growing=growing.told(self.retriever.index)
+        )
         self.texts = retrieval.texts or (self.question,)
         self.hits = {hit.passage.id: hit for hit in retrieval.hits}
         if not retrieval.hits or retrieval.confidence < self.pipeline.profile.retriever.abstain_below:

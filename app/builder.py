@@ -61,7 +61,7 @@ class Builder:
                 last = line.strip() or last
             code = process.wait()
         except OSError as error:
-            code, last = -1, error.strerror or str(error)
+            code, last = 1, error.strerror or str(error)
         if code == 0:
             self.said = "the index is whole"
         elif code < 0 and not last.startswith("medcite: "):

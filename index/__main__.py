@@ -128,7 +128,8 @@ def _while_attended() -> None:
     import threading
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 4096):  # not `sys.stdin`, which a program cannot end under
+            pass
         os.kill(os.getpid(), signal.SIGINT)
 
     os.nice(10)

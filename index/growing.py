@@ -53,9 +53,8 @@ class Vectors:
         self.d: int = stored.d
 
     def there(self, rows: np.ndarray) -> np.ndarray:
-        """Which rows have vectors without embedding, (n,) bool."""
-        asked = self._asked
-        return self._there[rows] | np.fromiter((row in asked for row in rows.tolist()), bool, len(rows))
+        """Which rows are stored, (n,) bool; of the others it does not matter which were asked for before."""
+        return np.asarray(self._there[rows])
 
     def search(self, vectors: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores and rows of the best `count` of the stored ones, each (n, count); -1 where there are no more."""
@@ -116,14 +115,15 @@ def line(manifest: Manifest, building: bool) -> str:
     return f"The index is not finished: {progress(manifest)}. `make index` goes on with it."
 
 
-def told(index: Index) -> str:
-    """`line` of the newest stage of an opened index, which is what the next question is answered from."""
-    newest = index.manifest
-    if not newest.growing:
+def told(index: Index, newest: bool = False) -> str:
+    """`line` of an opened index; `newest`: of the stage of it that is in use by now."""
+    manifest = index.manifest
+    if not manifest.growing:
         return ""
-    with suppress(UserError):
-        newest = read_manifest(index.folder)[0]
-    return line(newest, building(index.folder))
+    if newest:
+        with suppress(UserError):
+            manifest = read_manifest(index.folder)[0]
+    return line(manifest, building(index.folder))
 
 
 def building(folder: Path) -> bool:

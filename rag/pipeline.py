@@ -96,7 +96,7 @@ class Pipeline(Runnable[str, Answer]):
     @property
     def growing(self) -> str:
         """What a reader is told of the index that the next question is answered from; empty for a whole one."""
-        return growing.told(self.index)
+        return growing.told(self.index, newest=True)
 
     def renew(self) -> None:
         """Take the newest stage of an index that is still growing."""

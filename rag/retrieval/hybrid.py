@@ -112,6 +112,8 @@ class HybridRetriever(BaseRetriever):
         asks = self.searched(question)
         asked = self.asked(asks.text)
         scored = score(asked, self._state, self.settings)
+        if not len(scored.rows):  # no word of it is known to an index that has no vectors yet
+            return Retrieval((), 0.0, (), (), tuple(asked.texts), asks.changes)
         found = candidates(asked, scored, self._state)
         weighed = self.weigh(self._reranker, asked, scored, found)
         confidence = self._reranker.confidence(weighed.known)

@@ -70,4 +70,5 @@ class Builder:
             )
         else:
             self.said = f"the index stopped growing: {last.removeprefix('medcite: ') or f'exit code {code}'}"
-        print(f"medcite: {self.said}", file=sys.stderr, flush=True)
+        if code != 130:  # Ctrl-C, which ends the chat, too
+            print(f"medcite: {self.said}", file=sys.stderr, flush=True)

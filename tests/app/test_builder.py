@@ -59,10 +59,8 @@ def test_it_begins_when_the_chat_can_answer(tmp_path: Path) -> None:
 def test_it_runs_in_the_profile_of_the_chat() -> None:
     words = command(Path("index"), "embedded", ["embedder.batch_size=8"])
     assert words[1:5] == ["-m", "index", "build", "--beside"]
-    assert words[5:] == ["--index", str(Path("index").absolute()), "--profile", "embedded"] + [
-        "--set",
-        "embedder.batch_size=8",
-    ]
+    given = ["--index", str(Path("index").absolute()), "--profile", "embedded"]
+    assert words[5:] == [*given, "--set", "embedder.batch_size=8"]
 
 
 def test_only_an_unfinished_index_that_nobody_builds_is_gone_on_with(

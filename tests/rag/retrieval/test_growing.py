@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,10 +148,10 @@ def test_an_index_that_went_away_leaves_the_stage_that_is_open(folder: Path, emb
 
 
 @pytest.fixture
-def pipeline(folder: Path, embedder: fakes.FakeEmbedder, tmp_path: Path) -> Iterator[Pipeline]:
+def pipeline(folder: Path, embedder: fakes.FakeEmbedder, tmp_path: Path) -> Pipeline:
     profile, _ = load("embedded", ["retriever.abstain_below=0.0"])
     index = Index.open(folder, growing=True)
-    yield Pipeline(profile, index, HybridRetriever.create(index, embedder, profile.retriever), tmp_path)
+    return Pipeline(profile, index, HybridRetriever.create(index, embedder, profile.retriever), tmp_path)
 
 
 def test_an_answer_says_how_far_the_index_is_until_it_is_whole(

@@ -42,12 +42,25 @@ class TokenCounts:
         return counts
 
     def _summed(self, texts: Sequence[str]) -> list[int]:
-        parts = [None if _OTHER.search(text) else _PART.findall(text) for text in texts]
-        new = {part for found in parts if found for part in found if part not in self._known}
-        if new:
-            ordered = sorted(new)
-            self._known.update(zip(ordered, self._count(ordered), strict=True))
-        others = [text for text, found in zip(texts, parts, strict=True) if found is None]
-        counted = iter(self._count(others) if others else ())
-        known = self._known
-        return [next(counted) if found is None else sum(map(known.__getitem__, found)) for found in parts]
+        counts: list[int] = []
+        later: dict[int, list[str]] = {}
+        others: list[int] = []
+        for place, text in enumerate(texts):
+            counts.append(0)
+            if _OTHER.search(text):
+                others.append(place)
+                continue
+            found = _PART.findall(text)
+            try:
+                counts[place] = sum(map(self._known.__getitem__, found))
+            except KeyError:
+                later[place] = found
+        if later:
+            new = sorted({part for found in later.values() for part in found} - self._known.keys())
+            self._known.update(zip(new, self._count(new), strict=True))
+            for place, found in later.items():
+                counts[place] = sum(map(self._known.__getitem__, found))
+        if others:
+            for place, count in zip(others, self._count([texts[place] for place in others]), strict=True):
+                counts[place] = count
+        return counts

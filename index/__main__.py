@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs import entry
-from configs.errors import run
+from configs.errors import UserError, run
 
 if TYPE_CHECKING:
     from configs.schema import Profile
@@ -80,7 +80,10 @@ def _build(args: argparse.Namespace) -> None:
     manifest = choice.manifest_of(folder)
     if args.beside:
         _while_attended()
-        if manifest is not None and manifest.growing and manifest.config_hash == config:
+        manifest = store.read_manifest(folder)[0]
+        if manifest.growing and manifest.config_hash != config:
+            raise UserError(f"{folder}: begun with other settings; build it again: make index")
+        if manifest.growing:
             _go_on(profile, folder)
         return
     data = entry.data_folder()
@@ -99,7 +102,8 @@ def _build(args: argparse.Namespace) -> None:
         _say(f"{folder}: up to date" + (f" with {words}" if words else ""))
         return
     if not args.force and build.unfinished(folder, digest, config):
-        store.remember(folder, sources.absolute(chosen.spec), chosen.named)
+        if not growing.building(folder):
+            store.remember(folder, sources.absolute(chosen.spec), chosen.named)
         if args.first:
             _say(f"{folder}: {growing.line(store.read_manifest(folder)[0], growing.building(folder))}")
         else:
@@ -137,7 +141,7 @@ def _while_attended() -> None:
 
 
 def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, chosen: Choice, config: str) -> None:
-    from index import build, growing, identity, sources
+    from index import build, identity, sources
     from index.progress import shown
 
     corpus = sources.load_corpus(chosen.spec, profile.cleaning)
@@ -159,8 +163,6 @@ def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, ch
             first=args.first,
         )
     _say(f"{folder}: {index.manifest.pairs:,} pairs in {index.manifest.passages:,} passages")
-    if index.manifest.growing:
-        _say(growing.line(index.manifest, False))
     if chosen.named:
         _say(f"Commands that name no corpus take {identity.named(index.manifest.parts)} from now on.")
     if corpus.demonstration:
@@ -215,10 +217,12 @@ def _vectors(args: argparse.Namespace) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from index import store
+    from index import growing, store
 
     manifest = store.verify(args.index)
     print(f"{args.index}: whole; {manifest.pairs:,} pairs, {manifest.passages:,} passages, {len(manifest.files)} files")
+    if manifest.growing:
+        print(growing.line(manifest, growing.building(args.index)))
 
 
 def _info(args: argparse.Namespace) -> None:

@@ -8,14 +8,11 @@ input is a pipe that this process holds open. The pipeline takes each newer stag
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from configs import ROOT
 
 
 def command(folder: Path, profile: str, overrides: Sequence[str]) -> list[str]:
@@ -46,10 +43,8 @@ class Builder:
         self._wait()
         last = ""
         try:
-            paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             process = subprocess.Popen(
                 self.words,
-                env={**os.environ, "PYTHONPATH": paths},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

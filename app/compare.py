@@ -303,7 +303,7 @@ def add(blocks: Any, engine: Engine, questions: Sequence[str] = chat.EXAMPLES[:2
     def tick() -> tuple[Any, ...]:
         if engine.state == "loading":
             return tuple(skip() for _ in range(4))
-        return chat.state_line(engine), gr.Timer(active=False), *chat.identified(engine, known, "./compare")
+        return chat.state_line(engine), chat.next_tick(engine), *chat.identified(engine, known, "./compare")
 
     plain: dict[str, Any] = {"apply_default_css": False}
     with blocks.route("Compare", "compare", show_in_navbar=False):

@@ -59,6 +59,11 @@ class PipelineLike(Protocol):
     @property
     def profile(self) -> Any: ...
 
+    @property
+    def growing(self) -> str: ...
+
+    def renew(self) -> None: ...
+
     def warm(self) -> None: ...
 
     def stream(self, input: str, **options: Any) -> Iterator[Answer]: ...
@@ -242,6 +247,15 @@ class Engine:
     def corpus(self) -> tuple[Part, ...]:
         """What the answers are made from: the loaded index's corpus, before that what was known; else nothing."""
         return tuple(self._pipeline.index.manifest.parts) if self._pipeline else self._corpus
+
+    @property
+    def growing(self) -> str:
+        """One line on an index that is still growing; empty where it is whole, or not loaded yet."""
+        return self._pipeline.growing if self._pipeline else ""
+
+    def wait(self) -> None:
+        """Return once the pipeline is there, or could not be loaded."""
+        self._loaded.wait()
 
     def start(self) -> None:
         """Begin loading; returns at once."""

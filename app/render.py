@@ -145,6 +145,7 @@ def ask_button(question: str, label: str | None = None) -> str:
 def notes(answer: Answer) -> list[str]:
     """What the reader should know before the text."""
     result = [f"Searched for: {answer.searched}"] if answer.searched else []
+    result += [answer.growing] if answer.growing else []
     if answer.status == "abstained":
         return result
     if answer.sentences and not answer.sources and answer.status == "answered":

@@ -15,7 +15,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,6 +194,27 @@ def agreement(pipeline: Pipeline, folder: Path, below: float) -> dict[str, dict[
     return {"messages and their summaries: both answered": share(both), "both answered: same page": share(same)}
 
 
+def as_first_stage(pipeline: Pipeline) -> None:
+    """Have a pipeline answer as from the first stage of its index: of words alone, its vectors made when asked for."""
+    import numpy as np
+
+    from index import vectors
+    from index.growing import Vectors
+
+    def alone(whole: Any) -> Vectors:
+        none = vectors.some(np.zeros((0, whole.d), dtype=np.float32), np.zeros(0, dtype=np.int64))
+        return Vectors(
+            none,
+            whole.ntotal,
+            lambda rows: [str(row) for row in rows],
+            lambda rows: np.asarray(whole.reconstruct_batch(np.array([int(row) for row in rows], dtype=np.int64))),
+        )
+
+    index = pipeline.index
+    stage = replace(index, question_vectors=alone(index.question_vectors), passage_vectors=alone(index.passage_vectors))
+    pipeline.retriever = pipeline.retriever.create(stage, pipeline.retriever.embedder, pipeline.retriever.settings)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument(
@@ -207,6 +228,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--experts", type=Path, metavar="FOLDER", help="MEDIQA-2021's, to compare messages and summaries"
     )
     parser.add_argument("--index", type=Path, help="the index of MedQuAD (default: data/index)")
+    parser.add_argument("--first-stage", action="store_true", help="as while that index had no vectors yet")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures and answers there")
     entry.add_arguments(parser)
 
@@ -219,6 +241,8 @@ def main(args: argparse.Namespace) -> int:
     below = profile.retriever.abstain_below
     folder = args.index or entry.index_folder()
     pipeline = Pipeline.open(abstention_disabled(profile), folder, entry.data_folder() / "models")
+    if args.first_stage:
+        as_first_stage(pipeline)
     known = {page_of(pair.id) for pair in pipeline.index.pairs}
     asked = people(args.part)
     if not any(page in known for one in asked for page in one.pages):

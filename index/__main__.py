@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs import entry
-from configs.errors import run
+from configs.errors import UserError, run
 
 if TYPE_CHECKING:
     from configs.schema import Profile
@@ -36,6 +36,13 @@ def parser() -> argparse.ArgumentParser:
             "else MedQuAD at the variable MEDQUAD, else downloaded, else starter)",
         )
     build.add_argument("--force", action="store_true", help="build even where nothing changed")
+    build.add_argument("--first", action="store_true", help="end as soon as questions can be answered; goes on later")
+    build.add_argument(
+        "--beside",
+        action="store_true",
+        help="only go on with an index that is not whole, at a low priority and until standard input ends: what the "
+        "chat runs",
+    )
     stats.add_argument("--out", type=Path, metavar="FOLDER", help="where files are written (default: data/stats)")
     stats.add_argument("--tokens", action="store_true", help="lengths in the embedder's tokens too")
 
@@ -66,12 +73,20 @@ def _say(line: str) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
-    from index import build, choice, sources, store
+    from index import build, choice, growing, sources, store
 
     profile = entry.load_for(args)
     folder: Path = args.index
     config = build.config_hash(profile.passages, profile.embedder, profile.index)
     manifest = choice.manifest_of(folder)
+    if args.beside:
+        _while_attended()
+        manifest = store.read_manifest(folder)[0]
+        if manifest.growing and manifest.config_hash != config:
+            raise UserError(f"{folder}: begun with other settings; build it again: make index")
+        if manifest.growing:
+            _go_on(profile, folder)
+        return
     data = entry.data_folder()
     chosen = choice.of_command(args.corpus, os.environ, manifest, data, profile.cleaning, _say, args.force)
     if chosen.gone and manifest:
@@ -87,16 +102,56 @@ def _build(args: argparse.Namespace) -> None:
         words = choice.kept(manifest, os.environ.get("MEDQUAD")) if manifest.named else ""
         _say(f"{folder}: up to date" + (f" with {words}" if words else ""))
         return
+    if not args.force and build.unfinished(folder, digest, config):
+        if not growing.building(folder):
+            store.remember(folder, sources.absolute(chosen.spec), chosen.named)
+        if args.first:
+            _say(f"{folder}: {growing.line(store.read_manifest(folder)[0], growing.building(folder))}")
+        else:
+            _go_on(profile, folder)
+        return
     if manifest is not None:
         _say(f"{folder}: {choice.change(manifest, chosen, digest)}")
     _read_and_build(args, profile, folder, chosen, config)
 
 
+def _go_on(profile: Profile, folder: Path) -> None:
+    from index import build, growing, store
+    from index.progress import shown
+
+    _say(f"{folder}: going on; {growing.progress(store.read_manifest(folder)[0])}")
+    with shown() as report:
+        cache = entry.data_folder() / "cache" / "embeddings"
+        work = build.Work(_embedder(profile), profile.index, cache, report, _say)
+        index = build.go_on(folder, work, entry.commit())
+    _say(f"{folder}: {index.manifest.pairs:,} pairs in {index.manifest.passages:,} passages")
+
+
+def _while_attended() -> None:
+    """Give way to other programs, and stop when standard input ends: whoever started this holds it open."""
+    import signal
+    import threading
+
+    def wait() -> None:
+        while os.read(0, 4096):  # not `sys.stdin`, which a program cannot end under
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    os.nice(10)
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, chosen: Choice, config: str) -> None:
+    import gc
+
     from index import build, identity, sources
     from index.progress import shown
 
+    # What is read stays: looking through it for garbage, again and again, takes a tenth of the time until the end.
+    gc.disable()
     corpus = sources.load_corpus(chosen.spec, profile.cleaning)
+    gc.freeze()
+    gc.enable()
     for line in corpus.report.lines():
         _say(line)
     with shown() as report:
@@ -110,7 +165,9 @@ def _read_and_build(args: argparse.Namespace, profile: Profile, folder: Path, ch
             config=config,
             embeddings=entry.data_folder() / "cache" / "embeddings",
             report=report,
+            notify=_say,
             named=chosen.named,
+            first=args.first,
         )
     _say(f"{folder}: {index.manifest.pairs:,} pairs in {index.manifest.passages:,} passages")
     if chosen.named:
@@ -167,10 +224,12 @@ def _vectors(args: argparse.Namespace) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from index import store
+    from index import growing, store
 
     manifest = store.verify(args.index)
     print(f"{args.index}: whole; {manifest.pairs:,} pairs, {manifest.passages:,} passages, {len(manifest.files)} files")
+    if manifest.growing:
+        print(growing.line(manifest, growing.building(args.index)))
 
 
 def _info(args: argparse.Namespace) -> None:

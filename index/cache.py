@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from index.embedder import EmbedderLike, Progress
 CHUNK = 512
 """Texts embedded between two commits: what a kill can cost."""
 
+T = TypeVar("T")
+
 
 def encode(
     texts: Sequence[str],
@@ -28,30 +31,101 @@ def encode(
 ) -> np.ndarray:
     """Vectors of `texts`, float32 (n, d), embedding each distinct text once and only if `folder` and `ready` lack it.
 
-    The cache is one SQLite file for each embedder and precision. None: no cache. `progress` counts all texts. `ready`
-    are vectors that came with medcite; where they do not agree with the embedder, a line says so and none is taken.
-    A damaged file is set aside and everything embedded again. Raises UserError where the file cannot be used.
+    `progress` counts all texts; the rest is as `find` and `embed` have it. Raises UserError as they do.
+    """
+    known = find(texts, embedder, folder, progress, ready)
+    for part in chunks(texts, known, folder):
+        known |= embed(part, embedder, folder, progress)
+    return table(texts, known, embedder.dimensions)
+
+
+def find(
+    texts: Sequence[str],
+    embedder: EmbedderLike,
+    folder: Path | None,
+    progress: Progress | None = None,
+    ready: shipped.Shipped | None = None,
+) -> dict[str, np.ndarray]:
+    """The vectors, float32 (d,), of those of the texts that have one already; embeds nothing but a sample of `ready`.
+
+    The cache is one SQLite file for each embedder and precision. None: no cache. `ready` are vectors that came with
+    medcite; where they do not agree with the embedder, a line says so and none is taken. A damaged file is set aside.
+    Raises UserError where the file cannot be used.
     """
     distinct = list(dict.fromkeys(texts))
+    known: dict[str, np.ndarray] = {}
+    if folder is not None:
+        keys = {text: files.key(text) for text in distinct}
+        stored = _with(folder, embedder, lambda base: _stored(base, list(keys.values()), embedder.dimensions))
+        known = {text: stored[key] for text, key in keys.items() if key in stored}
+        if progress and known:
+            progress(len(known))
+    return known | _ready([text for text in distinct if text not in known], embedder, ready, progress)
+
+
+def chunks(
+    texts: Sequence[str], known: Collection[str], folder: Path | None, first: Collection[str] = ()
+) -> list[list[str]]:
+    """The distinct texts that are not `known`, in the parts in which they are embedded, in that order.
+
+    A vector depends a little on what it is computed beside, so the parts are the same whatever is wanted first: they
+    are made in the order of lengths. Those that hold most of the texts in `first` come first, then the shortest.
+    Without a cache there is one part, for nothing is kept between them.
+    """
+    missing = [text for text in dict.fromkeys(texts) if text not in known]
     if folder is None:
-        known = _ready(distinct, embedder, ready, progress)
-        missing = [text for text in distinct if text not in known]
-        known |= dict(zip(missing, embedder.encode(missing, progress), strict=True))
-        return _table(texts, known, embedder.dimensions)
-    folder.mkdir(parents=True, exist_ok=True)
-    name = files.digest(f"{embedder.fingerprint} {embedder.precision}")[:16]
-    file = folder / f"{name}.sqlite"
+        return [missing] if missing else []
+    missing.sort(key=len, reverse=True)
+    parts = [missing[begin : begin + CHUNK] for begin in range(0, len(missing), CHUNK)]
+    wanted = [sum(text in first for text in part) / len(part) for part in parts]
+    return [parts[at] for at in sorted(range(len(parts)), key=lambda at: (-wanted[at], -at))]
+
+
+def embed(
+    texts: Sequence[str], embedder: EmbedderLike, folder: Path | None, progress: Progress | None = None
+) -> dict[str, np.ndarray]:
+    """The vectors of distinct texts, embedded and then kept all at once. Raises UserError as `find`."""
+    vectors = embedder.encode(texts, progress)
+    if folder is not None:
+        rows = [(files.key(text), vector.tobytes()) for text, vector in zip(texts, vectors, strict=True)]
+
+        def insert(base: sqlite3.Connection) -> None:
+            with base:
+                base.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+
+        _with(folder, embedder, insert)
+    return dict(zip(texts, vectors, strict=True))
+
+
+def table(texts: Sequence[str], known: Mapping[str, np.ndarray], dimensions: int) -> np.ndarray:
+    """The vectors of `texts` as rows, float32 (n, d)."""
+    out = np.zeros((len(texts), dimensions), dtype=np.float32)
+    for row, text in enumerate(texts):
+        out[row] = known[text]
+    return out
+
+
+def _with(folder: Path, embedder: EmbedderLike, use: Callable[[sqlite3.Connection], T]) -> T:
+    """What `use` gives for the embedder's file, opened; a damaged one is set aside and a new one taken."""
+    file = folder / f"{files.digest(f'{embedder.fingerprint} {embedder.precision}')[:16]}.sqlite"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            known = _known(file, distinct, embedder, progress, ready)
+            return _opened(file, use)
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
             _set_aside(file, error)
-            known = _known(file, distinct, embedder, progress, ready)
+            return _opened(file, use)
     except sqlite3.Error as error:
         raise UserError(f"{file}: {error}; free some space, or delete the file, and build again") from None
-    return _table(texts, known, embedder.dimensions)
+
+
+def _opened(file: Path, use: Callable[[sqlite3.Connection], T]) -> T:
+    with closing(sqlite3.connect(file, timeout=60)) as base:
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+        return use(base)
 
 
 def _set_aside(file: Path, error: sqlite3.Error) -> None:
@@ -82,35 +156,6 @@ def _ready(
     return found
 
 
-def _known(
-    file: Path,
-    distinct: Sequence[str],
-    embedder: EmbedderLike,
-    progress: Progress | None,
-    ready: shipped.Shipped | None,
-) -> dict[str, np.ndarray]:
-    with closing(sqlite3.connect(file, timeout=60)) as base:
-        base.execute("PRAGMA journal_mode=WAL")
-        base.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
-        keys = {text: files.key(text) for text in distinct}
-        stored = _stored(base, list(keys.values()), embedder.dimensions)
-        known = {text: stored[key] for text, key in keys.items() if key in stored}
-        if progress and known:
-            progress(len(known))
-        known |= _ready([text for text in distinct if text not in known], embedder, ready, progress)
-        missing = sorted((text for text in distinct if text not in known), key=len, reverse=True)
-        for begin in range(0, len(missing), CHUNK):
-            part = missing[begin : begin + CHUNK]
-            vectors = embedder.encode(part, progress)
-            with base:
-                base.executemany(
-                    "INSERT OR REPLACE INTO vectors VALUES (?, ?)",
-                    [(keys[text], vector.tobytes()) for text, vector in zip(part, vectors, strict=True)],
-                )
-            known.update(zip(part, vectors, strict=True))
-    return known
-
-
 def _stored(base: sqlite3.Connection, keys: list[bytes], dimensions: int) -> dict[bytes, np.ndarray]:
     found: dict[bytes, np.ndarray] = {}
     for begin in range(0, len(keys), CHUNK):
@@ -120,10 +165,3 @@ def _stored(base: sqlite3.Connection, keys: list[bytes], dimensions: int) -> dic
             if len(blob) == 4 * dimensions:
                 found[key] = np.frombuffer(blob, dtype=np.float32)
     return found
-
-
-def _table(texts: Sequence[str], known: dict[str, np.ndarray], dimensions: int) -> np.ndarray:
-    out = np.zeros((len(texts), dimensions), dtype=np.float32)
-    for row, text in enumerate(texts):
-        out[row] = known[text]
-    return out

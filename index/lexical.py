@@ -28,9 +28,11 @@ class Lexical:
         import bm25s
 
         engine = bm25s.BM25()
+        # Words are numbered as they come: bm25s' own numbers are others in every process.
+        numbers: dict[str, int] = {}
         # bm25s cannot index a corpus without a single word.
-        tokens = [terms(text) or ["_"] for text in texts]
-        engine.index(tokens, show_progress=False)
+        ids = [[numbers.setdefault(word, len(numbers)) for word in terms(text) or ["_"]] for text in texts]
+        engine.index((ids, numbers), show_progress=False)
         return cls(engine)
 
     def save(self, folder: Path) -> None:

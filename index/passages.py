@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from index.corpus import QAPair
 from index.sentences import spans
@@ -78,10 +79,36 @@ def cut(row: int, pair: QAPair, count_tokens: CountTokens, max_tokens: int) -> l
     paragraph ends where that costs little, and keep a list with its lead-in where both fit; a sentence longer than
     the window is cut at white space, or inside a word where there is none. Sizes are balanced: no tiny tail.
     """
-    sentences = spans(pair.answer)
+    return cut_many(row, [pair], count_tokens, max_tokens)
+
+
+def cut_many(first: int, pairs: Sequence[QAPair], count_tokens: CountTokens, max_tokens: int) -> list[Passage]:
+    """`cut` of pairs in a row, the first of them at row `first`; their tokens are counted in one call."""
+    found: list[Passage] = []
+    sentences = [spans(pair.answer) for pair in pairs]
+    texts = (
+        [pair.question, *(pair.answer[start:end] for start, end in own)]
+        for pair, own in zip(pairs, sentences, strict=True)
+    )
+    counts = count_tokens(list(chain.from_iterable(texts)))
+    at = 0
+    for row, (pair, own) in enumerate(zip(pairs, sentences, strict=True), first):
+        found += _cut(row, pair, own, counts[at : at + 1 + len(own)], count_tokens, max_tokens)
+        at += 1 + len(own)
+    return found
+
+
+def _cut(
+    row: int,
+    pair: QAPair,
+    sentences: list[tuple[int, int]],
+    counts: list[int],
+    count_tokens: CountTokens,
+    max_tokens: int,
+) -> list[Passage]:
+    """The passages of a pair whose question and sentences have `counts` tokens."""
     if not sentences:
         return []
-    counts = count_tokens([pair.question, *(pair.answer[start:end] for start, end in sentences)])
     room = max_tokens - SPECIAL_TOKENS
     window = room - counts[0]
     if counts[0] > room // 2:

@@ -25,7 +25,6 @@ _END = re.compile(r"(?<![.!?])[.!?]+[\"'”’)\]]{0,3}(?:(?<=[a-z.)\]][.])\d{1,
 # Some pages lost the space: "in two genes.The first".
 _JOINED = re.compile(r"(?<=[a-z)]{2})[.!?](?=[A-Z][a-z])")
 _LINE = re.compile(r"[^\n]+")
-_WORD_BEFORE = re.compile(r"(\S+)$")
 _NEXT_WORD = re.compile(r"\s*[\"'“‘(\[]{0,3}(\w+)")
 
 LIST_MARK = re.compile(r"[-*•–·]\s+|\(?\d{1,2}[.)]\s+(?!\d)")
@@ -61,9 +60,9 @@ def _real(line: str, match: re.Match[str]) -> bool:
         following = _NEXT_WORD.match(line, match.end())
         # "Really?" he asked; "..." inside a sentence goes on in lower case.
         return following is None or not following.group(1)[0].islower()
-    before = _WORD_BEFORE.search(line[max(0, match.start() - 40) : match.start()])
+    before = line[max(0, match.start() - 40) : match.start()]
     following = _NEXT_WORD.match(line, match.end())
-    word = before.group(1).lstrip("(\"'“[") if before else ""
+    word = "" if not before or before[-1].isspace() else before.split()[-1].lstrip("(\"'“[")
     after = following.group(1) if following else ""
     if after[:1].islower():
         return False

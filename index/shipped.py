@@ -61,23 +61,42 @@ class Shipped:
     manifest: Manifest
 
     @cached_property
-    def _table(self) -> tuple[dict[bytes, int], np.ndarray]:
+    def _rows(self) -> dict[bytes, int]:
+        """The row of each text's key."""
+        (keys,) = self._parts("keys")
+        return {key.tobytes(): row for row, key in enumerate(keys)}
+
+    @cached_property
+    def _vectors(self) -> np.ndarray:
+        mean, rotation, codes = self._parts("mean", "rotation", "codes")
+        try:
+            return unpack(codes.tobytes(), len(self._rows), mean, rotation, self.manifest.step)
+        except (ValueError, zlib.error) as error:
+            raise self._unreadable(error) from None
+
+    def _parts(self, *names: str) -> list[np.ndarray]:
+        """Arrays of the vectors' file."""
         path = self.folder / VECTORS
-        again = f"run `{self.manifest.command}`, or install medcite again"
         try:
             if files.digest_file(path) != self.manifest.sha256:
-                raise UserError(f"{path}: damaged; {again}")
+                raise UserError(f"{path}: damaged; run `{self.manifest.command}`, or install medcite again")
             with np.load(path, allow_pickle=False) as parts:
-                keys, mean, rotation, codes = (parts[name] for name in ("keys", "mean", "rotation", "codes"))
+                return [parts[name] for name in names]
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{path}: cannot be read ({error}); {again}") from None
-        found = unpack(codes.tobytes(), len(keys), mean, rotation, self.manifest.step)
-        return {key.tobytes(): row for row, key in enumerate(keys)}, found
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> UserError:
+        again = f"run `{self.manifest.command}`, or install medcite again"
+        return UserError(f"{self.folder / VECTORS}: cannot be read ({error}); {again}")
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """The vectors, float32 (d,), of those of the keys that are there. Raises UserError for a damaged file."""
-        rows, vectors = self._table
-        return {key: vectors[rows[key[:KEY_BYTES]]] for key in keys if key[:KEY_BYTES] in rows}
+        """The vectors, float32 (d,), of those of the keys that are there. Raises UserError for a damaged file.
+
+        A corpus of which none is there does not wait for them to be unpacked.
+        """
+        rows = self._rows
+        found = [key for key in keys if key[:KEY_BYTES] in rows]
+        return {key: self._vectors[rows[key[:KEY_BYTES]]] for key in found}
 
     @classmethod
     def read(cls, folder: Path = FOLDER) -> Shipped | None:

@@ -46,7 +46,8 @@ class Manifest:
     """What an index was made from and by, and the size and SHA-256 of each of its files.
 
     `sources` holds the corpus's `identity.Part`s; `spec` the specification it was read from, in absolute paths, and
-    `named` whether a person named it. An older index has none of the three.
+    `named` whether a person named it. An older index has none of the three. `growing` is empty for a whole index; for
+    a stage of one that grows it says how many `questions` and `passages` have vectors, and the `max_tokens` of the cut.
     """
 
     schema: int
@@ -66,11 +67,24 @@ class Manifest:
     sources: list[dict[str, Any]] = field(default_factory=list)
     spec: list[str] = field(default_factory=list)
     named: bool = False
+    growing: dict[str, int] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[identity.Part, ...]:
         """What the corpus is; of an older index, what its name tells."""
         return identity.parsed(self.sources) or identity.from_name(self.corpus_name, self.pairs)
+
+    @property
+    def vectors(self) -> tuple[int, int]:
+        """How many questions and passages have vectors."""
+        found = self.growing
+        return (found["questions"], found["passages"]) if found else (self.pairs, self.passages)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The hashes of what stays the same while an index grows: all of its files but the vectors."""
+        vectors = (QUESTION_VECTORS, PASSAGE_VECTORS)
+        return {name: entry["sha256"] for name, entry in self.files.items() if name not in vectors}
 
 
 class Rows(Sequence[Row], Generic[Row]):
@@ -111,7 +125,10 @@ def _read(table: pa.Table, one: Field[Any]) -> Any:
 
 @dataclass(frozen=True)
 class Index:
-    """An opened index. Row n of `question_vectors` is pair n, row n of `passage_vectors` and `lexical` passage n."""
+    """An opened index. Row n of `question_vectors` is pair n, row n of `passage_vectors` and `lexical` passage n.
+
+    A stage of a growing index holds the vectors that are there, under those numbers; `index.growing` makes it whole.
+    """
 
     folder: Path
     manifest: Manifest
@@ -131,19 +148,25 @@ class Index:
             return Vocabulary.of(self.pairs)
 
     @classmethod
-    def open(cls, folder: Path) -> Index:
-        """Open the index in `folder`. Raises UserError where there is none, or it is of another schema or damaged."""
+    def open(cls, folder: Path, growing: bool = False, before: Index | None = None) -> Index:
+        """Open the index in `folder`. `before`: an earlier stage of it, of which what is the same is taken.
+
+        Raises UserError where there is none, or it is of another schema or damaged, and, unless `growing` is wanted,
+        where it is not whole yet.
+        """
         while True:
             manifest, place = read_manifest(folder)
+            if manifest.growing and not growing:
+                raise UserError(f"{folder}: not all of it has vectors yet; wait for its build, or go on: make index")
             try:
-                return cls._open(folder, manifest, place)
+                return cls._open(folder, manifest, place, before)
             except UserError:
                 if place == read_manifest(folder)[1]:
                     raise
                 # A build put another generation in use and removed this one while it was being opened.
 
     @classmethod
-    def _open(cls, folder: Path, manifest: Manifest, place: Path) -> Index:
+    def _open(cls, folder: Path, manifest: Manifest, place: Path, before: Index | None) -> Index:
         import pyarrow.parquet as pq
 
         from index import vectors
@@ -151,23 +174,28 @@ class Index:
 
         check_sizes(manifest, place)
         try:
-            # Not `read_table` nor `to_numpy`, which import pandas: half of the time that opening would take.
-            pairs = pq.ParquetFile(place / PAIRS).read()
-            passages = pq.ParquetFile(place / PASSAGES).read()
-            index = cls(
-                folder,
-                manifest,
-                Rows(pairs, QAPair),
-                Rows(passages, Passage),
-                np.from_dlpack(passages["pair"].combine_chunks()).astype(np.int32),
-                vectors.read(place / QUESTION_VECTORS),
-                vectors.read(place / PASSAGE_VECTORS),
-                Lexical.open(place / LEXICAL),
-            )
+            asked, cut = vectors.read(place / QUESTION_VECTORS), vectors.read(place / PASSAGE_VECTORS)
+            if before is not None and before.manifest.words == manifest.words:
+                index = replace(before, manifest=manifest, question_vectors=asked, passage_vectors=cut)
+            else:
+                # Not `read_table` nor `to_numpy`, which import pandas: half of the time that opening would take.
+                pairs = pq.ParquetFile(place / PAIRS).read()
+                passages = pq.ParquetFile(place / PASSAGES).read()
+                index = cls(
+                    folder,
+                    manifest,
+                    Rows(pairs, QAPair),
+                    Rows(passages, Passage),
+                    np.from_dlpack(passages["pair"].combine_chunks()).astype(np.int32),
+                    asked,
+                    cut,
+                    Lexical.open(place / LEXICAL),
+                )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise UserError(f"{place}: damaged index ({error}); build it again: make index") from None
-        rows = (len(pairs), index.question_vectors.ntotal, len(passages), index.passage_vectors.ntotal)
-        if rows != (manifest.pairs, manifest.pairs, manifest.passages, manifest.passages):
+        vectored = (index.question_vectors.ntotal, index.passage_vectors.ntotal)
+        rows = (len(index.pairs), vectored[0], len(index.passages), vectored[1])
+        if rows != (manifest.pairs, manifest.vectors[0], manifest.passages, manifest.vectors[1]):
             raise UserError(f"{place}: damaged index (rows {rows} do not fit); build it again: make index")
         return index
 
@@ -187,6 +215,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, Path]:
             raise UserError(f"{folder}: an index of schema {data.get('schema')}, not {SCHEMA}; build it: make index")
         manifest = Manifest(**data)
         identity.parsed(manifest.sources)
+        _ = manifest.vectors
         return manifest, place
     except FileNotFoundError:
         raise UserError(f"{folder}: no index there; build one: make index") from None
@@ -215,7 +244,7 @@ def verify(folder: Path) -> Manifest:
     for name, entry in manifest.files.items():
         if files.digest_file(place / name) != entry["sha256"]:
             raise UserError(f"{place / name}: its content changed; build the index again: make index")
-    Index.open(folder)
+    Index.open(folder, growing=True)
     return manifest
 
 

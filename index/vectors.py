@@ -26,6 +26,15 @@ def make(vectors: np.ndarray, hnsw_above: int) -> Any:
     return index
 
 
+def some(vectors: np.ndarray, rows: np.ndarray) -> Any:
+    """A flat FAISS index over some rows of a table, each under its own number: what a growing index has of vectors."""
+    import faiss
+
+    index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+    index.add_with_ids(np.ascontiguousarray(vectors, dtype=np.float32), np.ascontiguousarray(rows, dtype=np.int64))
+    return index
+
+
 def write(index: Any, path: Path) -> None:
     """Write a FAISS index to a file."""
     import faiss

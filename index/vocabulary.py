@@ -66,4 +66,6 @@ class Vocabulary:
 
 def words(text: str) -> list[str]:
     """The words of a text, in lower case, without accents, with plain apostrophes."""
+    if text.isascii():  # the same, in half of the time
+        return WORD.findall(text.lower())
     return [word.lower().replace("’", "'") for word in WORD.findall(fold(text))]

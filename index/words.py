@@ -116,6 +116,11 @@ def runs(text: str) -> list[re.Match[str]]:
     return list(_WORDS[""].finditer(text))
 
 
+def unfolded(text: str) -> list[str]:
+    """The runs of letters and digits of a text in order, as they are written: `runs` without places."""
+    return _WORDS[""].findall(text)
+
+
 def terms(text: str) -> list[str]:
     """The search terms of a text: stems of its words of more than one character but SEARCH_STOP, in order.
 

@@ -53,7 +53,7 @@ def main() -> int:
     from index import identity
     from rag.pipeline import Pipeline
 
-    pipeline = Pipeline.open(profile, args.index, entry.data_folder() / "models")
+    pipeline = Pipeline.open(profile, args.index, entry.data_folder() / "models", unfinished=True)
     if whose := identity.attribution(pipeline.index.manifest.parts):
         print(whose, file=sys.stderr)
     options: dict[str, Any] = {"mode": args.mode, "strict": args.strict, "length": args.length}
@@ -117,6 +117,8 @@ def render(answer: Answer) -> str:
     if answer.fallback:
         quoted = "(The model wrote no answer that its sources support, so the sources are quoted."
         parts.insert(0, f"{quoted} They may not answer the question.)")
+    if answer.growing:
+        parts.insert(0, f"({answer.growing})")
     if answer.searched:
         parts.insert(0, f"(Searched for: {answer.searched})")
     if any(not sentence.supported for sentence in answer.sentences):

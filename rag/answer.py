@@ -97,6 +97,9 @@ class Answer(BaseModel):
     sentences: tuple[Sentence, ...] = ()
     sources: tuple[Source, ...] = ()
     searched: str = Field("", description="the question as it was searched, where words of it were read as others")
+    growing: str = Field(
+        "", description="one line on an index of which not all passages have vectors yet; empty where all have"
+    )
     notice: str = Field("", description="the emergency notice or the abstention sentence; shown first")
     nearest: tuple[str, ...] = Field((), description="on abstention: the nearest topics")
     nearest_questions: tuple[str, ...] = Field((), description="on abstention: the question to ask for each of them")

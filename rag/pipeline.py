@@ -27,6 +27,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from configs.errors import UserError
 from configs.modes import LENGTHS, Length, Mode
 from configs.schema import Answering, Profile
+from index import growing
 from index.embedder import embedder_of
 from index.sentences import spans
 from index.store import Index
@@ -80,17 +81,27 @@ class Pipeline(Runnable[str, Answer]):
         self._turn = threading.Lock()
 
     @classmethod
-    def open(cls, profile: Profile, folder: Path, models: Path) -> Pipeline:
+    def open(cls, profile: Profile, folder: Path, models: Path, unfinished: bool = False) -> Pipeline:
         """Open the index in `folder` for `profile`; the generator is loaded when first needed.
 
-        `models` is where converted weights are kept.
+        `models` is where converted weights are kept. `unfinished`: a stage of a growing index will do.
         Raises UserError where the index is missing, damaged, or made with another embedder.
         """
-        index = Index.open(folder)
+        index = Index.open(folder, unfinished)
         embedder = embedder_of(profile.embedder)
         if index.manifest.embedder != embedder.fingerprint:
             raise UserError(f"{folder}: built with another embedder than profile {profile.name} uses; run `make index`")
         return cls(profile, index, HybridRetriever.create(index, embedder, profile.retriever), models)
+
+    @property
+    def growing(self) -> str:
+        """What a reader is told of the index that the next question is answered from; empty for a whole one."""
+        return growing.told(self.index, newest=True)
+
+    def renew(self) -> None:
+        """Take the newest stage of an index that is still growing."""
+        self.retriever = self.retriever.newest()
+        self.index = self.retriever.index
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -238,7 +249,10 @@ class _Run:
         self.answer = Answer(question=question, status="answered", mode=self.mode, complete=False)
 
     def snapshots(self) -> abc.Generator[Answer, None, None]:
-        notice = red_flag(self.question) or self.pipeline.emergency_classifier(self.question, self.pipeline.retriever)
+        # One for the whole run: a later stage may come while this answer is written.
+        self.pipeline.renew()
+        self.retriever = self.pipeline.retriever
+        notice = red_flag(self.question) or self.pipeline.emergency_classifier(self.question, self.retriever)
         if notice:
             self._update(status="emergency", notice=notice)
             yield self.answer
@@ -248,10 +262,12 @@ class _Run:
                 return
             yield from self._generated(prompt.closed_book(self.question), ())
             return
-        retrieval = self.pipeline.retriever.retrieve(self.question, PASSAGES if self.long else None)
+        retrieval = self.retriever.retrieve(self.question, PASSAGES if self.long else None)
         self._time(retrieve_ms=self._elapsed())
         searched = retrieval.texts[0] if retrieval.changes else ""
-        self._update(confidence=retrieval.confidence, nearest=(), searched=searched)
+        self._update(
+            confidence=retrieval.confidence, nearest=(), searched=searched, growing=growing.told(self.retriever.index)
+        )
         self.texts = retrieval.texts or (self.question,)
         self.hits = {hit.passage.id: hit for hit in retrieval.hits}
         if not retrieval.hits or retrieval.confidence < self.pipeline.profile.retriever.abstain_below:
@@ -265,7 +281,7 @@ class _Run:
             return
         settings = self.pipeline.profile.prompt
         hits = retrieval.hits if self.mode == "extractive" else retrieval.hits[: settings.sources]
-        self.read = evidence(self.pipeline.retriever, hits, self.texts, self.said)
+        self.read = evidence(self.retriever, hits, self.texts, self.said)
         if self.mode == "extractive":
             yield self._quote(tuple(source(n, hit, self.said) for n, hit in enumerate(self.read.hits, 1)))
             return
@@ -327,7 +343,7 @@ class _Run:
 
     def _digest(self, hits: Sequence[Hit]) -> Answer:
         """The long form."""
-        retriever = self.pipeline.retriever
+        retriever = self.retriever
         sources = tuple(source(n, hit, self.said) for n, hit in enumerate(hits, 1))
         pieces = pieces_of(retriever, hits, sources)
         return self._quoted(self.pipeline.digest.choose(self.texts, sources, pieces, retriever.encode), sources)

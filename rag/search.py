@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from configs import entry
@@ -37,7 +38,9 @@ def main() -> int:
     profile = entry.load_for(args)
     from rag.pipeline import Pipeline, clean
 
-    pipeline = Pipeline.open(profile, args.index, entry.data_folder() / "models")
+    pipeline = Pipeline.open(profile, args.index, entry.data_folder() / "models", unfinished=True)
+    if pipeline.growing:
+        print(pipeline.growing, file=sys.stderr)
     question = clean(question)
     found = pipeline.retriever.retrieve(question, args.k)
     for row in rows(question, found):

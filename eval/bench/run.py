@@ -24,9 +24,10 @@ PARTS: dict[str, tuple[str, int | None]] = {
     "finetune": ("finetune.run", 6),
     "evaluation": ("generation.evaluation", 24),
     "indexing": ("indexing.run", None),
+    "growing": ("growing.run", 100_000),
 }
 """Each part's function of (profile, index, n), and its own `n`: questions, answers, starts, drafts, steps of training,
-answers, and pairs (None: all that the index was built from)."""
+answers, pairs (None: all that the index was built from), and rows of a table."""
 INDEX = ("corpus_name", "corpus_digest", "embedder", "precision", "pairs", "passages", "commit")
 
 

@@ -68,16 +68,18 @@ class ColumnMap(BaseModel):
         """The template filled from a row; empty where one of its columns is absent or empty of text."""
         if not template:
             return ""
-        names = PLACE.findall(template)
+        names = _places(template)
         values = {name: next((text for cell in _cells(row, name) if (text := self._cell(cell))), "") for name in names}
         if names and not any(values.values()):
             return ""
+        if template == f"{{{names[0] if names else ''}}}":
+            return values[names[0]].strip()
         return PLACE.sub(lambda place: values[place[1]], template).strip()
 
     def values(self, template: str, row: dict[str, Any]) -> tuple[str, ...]:
         """A list column: a real list, or text cut at the separator. Repeats and empty values go."""
         parts: list[str] = []
-        for name in PLACE.findall(template):
+        for name in _places(template):
             for cell in _cells(row, name):
                 listed = cell if isinstance(cell, (list, tuple)) else self._cell(cell).split(self.separator)
                 parts += [" ".join(self._cell(part).split()) for part in listed]
@@ -100,6 +102,12 @@ class ColumnMap(BaseModel):
         text = ", ".join(map(str, cell)) if isinstance(cell, (list, tuple)) else str(cell)
         text = text.strip()
         return "" if text in self.remove else text
+
+
+@lru_cache(maxsize=256)
+def _places(template: str) -> tuple[str, ...]:
+    """The names in a template."""
+    return tuple(PLACE.findall(template))
 
 
 def is_object(cell: Any) -> bool:

@@ -9,6 +9,7 @@ The passages are scored and ranked in `rag/retrieval/ranking.py`.
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,10 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from configs.errors import UserError
 from configs.schema import Retriever
+from index.growing import Encode, filled
+from index.store import Index, read_manifest
 from index.words import terms
 from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
@@ -72,8 +76,29 @@ class HybridRetriever(BaseRetriever):
 
     @classmethod
     def create(cls, index: Any, embedder: Any, settings: Retriever) -> HybridRetriever:
-        """A retriever over `index`, whose vectors `embedder` must have made."""
-        return cls(index=index, embedder=embedder, settings=settings)
+        """A retriever over `index`, whose vectors `embedder` must have made; those it lacks are made on the way."""
+        return cls(index=filled(index, embedder, _quickly(embedder)), embedder=embedder, settings=settings)
+
+    def newest(self) -> HybridRetriever:
+        """The same over the newest stage of an index that grows; itself where there is none, or it cannot be opened."""
+        held = self.index.manifest
+        if not held.growing:
+            return self
+        try:
+            if read_manifest(self.index.folder)[0] == held:
+                return self
+            index = Index.open(self.index.folder, True, self.index)
+        except UserError:
+            return self
+        if index.manifest.embedder != held.embedder:
+            return self
+        if index.manifest.words != held.words:  # another corpus
+            return self.create(index, self.embedder, self.settings)
+        # What depends on words alone is taken over.
+        other = self.model_copy(update={"index": filled(index, self.embedder, _quickly(self.embedder))})
+        other._state = copy.copy(self._state)
+        other._state.index = other.index
+        return other
 
     def retrieve(self, question: str, k: int | None = None) -> Retrieval:
         """The best `k` passages, the confidence that they cover the question, and the nearest topics.
@@ -87,6 +112,8 @@ class HybridRetriever(BaseRetriever):
         asks = self.searched(question)
         asked = self.asked(asks.text)
         scored = score(asked, self._state, self.settings)
+        if not len(scored.rows):  # no word of it is known to an index that has no vectors yet
+            return Retrieval((), 0.0, (), (), tuple(asked.texts), asks.changes)
         found = candidates(asked, scored, self._state)
         weighed = self.weigh(self._reranker, asked, scored, found)
         confidence = self._reranker.confidence(weighed.known)
@@ -261,6 +288,16 @@ class Weighed:
     worths: dict[int, float]
     best: int
     known: dict[str, float]
+
+
+def _quickly(embedder: Any) -> Encode:
+    """The embedder's vectors, computed while a reader waits."""
+
+    def encode(texts: list[str]) -> np.ndarray:
+        with _one_thread():
+            return np.asarray(embedder.encode(texts))
+
+    return encode
 
 
 @contextmanager

@@ -19,12 +19,16 @@ import numpy as np
 
 from configs.schema import Retriever
 from index.corpus import QAPair
+from index.growing import Vectors
 from index.lexical import Lexical
 from index.words import terms
 from rag.retrieval.names import Found, Names, Said, theme
 
 MAX_LEXICAL_TERMS = 48
 """Rarest words of a long message that BM25 looks for: the others move no ranking and cost time."""
+QUESTIONS_ASKED, PASSAGES_ASKED = 48, 24
+"""Of an index that is still growing: how many questions without a vector are embedded for a question, of the answers
+that share most words with it, and how many passages, of those whose questions are nearest (decisions/growing.md)."""
 PER_NAME = 60
 """Passages that a topic's name alone brings in; more than this and the name is no topic but a theme."""
 
@@ -179,6 +183,8 @@ def score(asked: Asked, state: State, settings: Retriever) -> Scored:
             proposed.append(rows)
             named[pairs] = np.maximum(named[pairs], share)
     rows = np.unique(np.concatenate(proposed)).astype(np.int64)
+    if isinstance(index.passage_vectors, Vectors):
+        rows = _affordable(rows, asked, lexical, named, state, settings)
     pairs = state.pair_of[rows]
     distinct, inverse = np.unique(pairs, return_inverse=True)
     question = (asked.vectors @ index.question_vectors.reconstruct_batch(distinct.astype(np.int64)).T)[:, inverse]
@@ -190,6 +196,38 @@ def score(asked: Asked, state: State, settings: Retriever) -> Scored:
     fused = fused + settings.name_weight * named[pairs]
     every = np.arange(len(rows))
     return Scored(rows, pairs, fused, part, question[part, every], passage[part, every], lexical[rows])
+
+
+def _affordable(
+    rows: np.ndarray, asked: Asked, lexical: np.ndarray, named: np.ndarray, state: State, settings: Retriever
+) -> np.ndarray:
+    """The rows of an index that is still growing whose vectors are there, or can be had while a reader waits.
+
+    An answer without all of its vectors is scored with all of them or not at all: what the decision is made on is never
+    half known. The ones to embed are those that words and names bring first, then those whose questions are nearest.
+    """
+    index = state.index
+    pairs = np.unique(state.pair_of[rows])
+    best = np.zeros(len(index.pairs), dtype=np.float32)
+    np.maximum.at(best, state.pair_of[rows], lexical[rows])
+    value = settings.lexical_weight * best[pairs] / max(float(best.max()), 1e-9) + settings.name_weight * named[pairs]
+    there = index.question_vectors.there(pairs)
+    missing = np.flatnonzero(~there)
+    there[missing[np.argsort(-value[missing], kind="stable")[:QUESTIONS_ASKED]]] = True
+    pairs, value = pairs[there], value[there]
+    cosines = asked.vectors @ index.question_vectors.reconstruct_batch(pairs).T
+    value = value + settings.question_weight * cosines.max(axis=0)
+    kept: list[np.ndarray] = []
+    left = PASSAGES_ASKED
+    for pair in pairs[np.argsort(-value, kind="stable")].tolist():
+        own = np.arange(state.first[pair], state.first[pair + 1])
+        cost = int((~index.passage_vectors.there(own)).sum())
+        if cost <= left or (cost and left == PASSAGES_ASKED):
+            left -= cost
+            kept.append(own)
+    chosen = np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)
+    index.passage_vectors.reconstruct_batch(chosen)  # all in one call
+    return np.intersect1d(rows, chosen)
 
 
 def pick(scored: Scored, state: State, settings: Retriever, wanted: int) -> list[int]:

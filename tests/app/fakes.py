@@ -180,11 +180,15 @@ class FakePipeline:
         self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42, demonstration=42 if demo else 0, parts=parts))
         self.retriever = self
         self.profile = SimpleNamespace()
+        self.growing = ""
         self.opened = self.closed = self.running = self.most = 0
         self.options: dict[str, Any] = {}
 
     def warm(self) -> None:
         """Nothing to warm."""
+
+    def renew(self) -> None:
+        """Nothing newer."""
 
     def retrieve(self, question: str, k: int | None = None) -> Retrieval:
         """One hit."""

@@ -105,3 +105,32 @@ def test_the_kept_verdicts_are_of_questions_that_are_there() -> None:
 
     asked = {one.id for part in ("train", "validation", "test") for one in people(part)}  # type: ignore[arg-type]
     assert {one.id for one in readings()} <= asked
+
+
+def test_the_first_stage_is_measured_with_what_it_would_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from configs import load
+    from configs.schema import IndexSettings, Passages
+    from eval.people import as_first_stage
+    from index import build
+    from index.store import Index
+    from rag.pipeline import Pipeline
+    from rag.retrieval.hybrid import HybridRetriever
+    from tests import fakes
+
+    profile, _ = load("embedded", ["retriever.abstain_below=0.0"])
+    embedder, made = fakes.FakeEmbedder(), (fakes.corpus(30), Passages(max_tokens=64))
+    monkeypatch.setattr(build, "STAGED", 10)
+    build.build(made[0], tmp_path / "stage", made[1], embedder, IndexSettings(), first=True)
+    build.build(made[0], tmp_path / "whole", made[1], embedder, IndexSettings())
+
+    def pipeline(folder: Path, growing: bool) -> Pipeline:
+        index = Index.open(folder, growing)
+        return Pipeline(profile, index, HybridRetriever.create(index, embedder, profile.retriever), tmp_path)
+
+    measured, real = pipeline(tmp_path / "whole", False), pipeline(tmp_path / "stage", True)
+    as_first_stage(measured)
+    for question in ("What are the signs of gout?", "sign7x1 of glaucoma"):
+        found, expected = (one.retriever.retrieve(question) for one in (measured, real))
+        assert [hit.row for hit in found.hits] == [hit.row for hit in expected.hits]
+        assert found.confidence == pytest.approx(expected.confidence, abs=1e-4)
+        assert measured.invoke(question, mode="extractive").sentences

@@ -47,7 +47,7 @@ def detailed(
     max_words: int = MAX_WORDS,
     order: Linear | None = None,
 ) -> list[Line]:
-    """The chosen lines and those beside them, the best one's source first, each source in its order.
+    """The chosen lines, and after them those beside them, the best one's source first, each source in its order.
 
     Nothing is put before the first chosen line of the best one's source: the answer comes first. Nothing is added to
     the answer of the corpus's very own question. `order` is the model of NAMES (default: the one that ships).
@@ -57,7 +57,7 @@ def detailed(
         return list(chosen)
     found = blocks(lines)
     worth = (order or shipped()).probability(features(found, pieces))
-    kept = list(chosen)
+    kept, added = list(chosen), list[Line]()
     said = set().union(*map(words_of, kept))
     room = max_words - sum(map(size, kept))
     first = min(line.place for line in kept if line.piece == best.piece)
@@ -80,9 +80,11 @@ def detailed(
         words = set().union(*map(words_of, block))
         if needed <= room and len(words & said) <= REPEAT * len(words):
             kept += block
+            added += block
             said |= words
             room -= needed
-    return sorted(kept, key=lambda line: (line.piece != best.piece, line.piece, line.place))
+    added.sort(key=lambda line: (line.piece != best.piece, line.piece, line.place))
+    return [*chosen, *added]
 
 
 def blocks(lines: Sequence[Line]) -> list[Block]:

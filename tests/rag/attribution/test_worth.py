@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from index.linear import Linear
-from rag.attribution.selection import scored
+from rag.attribution.selection import BESIDE, READ, scored
 from rag.attribution.worth import NAMES, features, shipped, worth
 from rag.retrieval.reading import SAME, Piece, read
 from tests.fakes import FakeEmbedder
@@ -60,13 +60,16 @@ def test_features_are_of_the_line_and_of_its_piece() -> None:
     assert values[0, NAMES.index("opening")] == 0  # a passage that does not open its answer
 
 
-def test_scores_are_the_models_and_headings_stay_out() -> None:
+def test_scores_join_readers_neighbors_and_retrieval_and_headings_stay_out() -> None:
     pieces = [Piece(f"Croup\n{TEXT}", "information", True)]
     lines = scored([QUESTION], pieces, encode)
     assert lines[0].value == -math.inf
-    assert all(0 < line.value < 1 for line in lines[1:])
     plain = read([QUESTION], pieces, encode, 48)
-    assert [line.value for line in lines[1:]] == pytest.approx(worth(plain, pieces, [QUESTION], encode)[1:].tolist())
+    chances = worth(plain, pieces, [QUESTION], encode)
+    middle = chances[2] + BESIDE * ((chances[1] + chances[3]) / 2 - chances[2])
+    assert lines[2].value == pytest.approx(middle + READ * plain[2].value)
+    first = chances[1] + BESIDE * (chances[2] - chances[1])  # the heading beside it says nothing
+    assert lines[1].value == pytest.approx(first + READ * plain[1].value)
 
 
 def test_the_very_question_of_a_page_puts_its_answer_first() -> None:

@@ -8,21 +8,30 @@ input is a pipe that this process holds open. The pipeline takes each newer stag
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from configs import ROOT
+
 
 def command(folder: Path, profile: str, overrides: Sequence[str]) -> list[str]:
     """The command line that goes on with the index in `folder`, with the chat's own profile."""
-    words = [sys.executable, "-m", "index", "build", "--beside", "--index", str(folder.absolute())]
+    words = [sys.executable, "-P", "-m", "index", "build", "--beside", "--index", str(folder.absolute())]
     return [*words, "--profile", profile, *(word for one in overrides for word in ("--set", one))]
 
 
+def environment() -> dict[str, str]:
+    """This process's, in which `index` is medcite's package and not a folder of that name in the working directory."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}
+
+
 class Builder:
-    """One run of `words`. `said` is the line that it ended with: why it died, or that the index is whole."""
+    """One run of `words`. `said` is the line that it ended with: why it ended early, or that the index is whole."""
 
     def __init__(self, words: Sequence[str], wait: Callable[[], None] = lambda: None) -> None:
         """`wait` returns when the build may begin."""
@@ -48,6 +57,7 @@ class Builder:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
+                env=environment(),
                 text=True,
                 errors="replace",
             )

@@ -92,6 +92,9 @@ def _build(args: argparse.Namespace) -> None:
     if chosen.gone and manifest:
         if args.force:
             chosen.readable()
+        if manifest.growing and manifest.config_hash == config and not (args.first or args.force):
+            _go_on(profile, folder)
+            return
         other = "" if manifest.config_hash == config else " (it was built with other settings)"
         _say(f"{folder}: kept as it is{other}: {chosen.gone} ({choice.REPLACE})")
         return
@@ -137,6 +140,7 @@ def _while_attended() -> None:
             pass
         os.kill(os.getpid(), signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the chat was started in the background
     os.nice(10)
     threading.Thread(target=wait, daemon=True).start()
 

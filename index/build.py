@@ -79,6 +79,12 @@ def _whole(folder: Path) -> Manifest | None:
     return manifest
 
 
+def _in_use(folder: Path) -> bool:
+    """Whether a whole index is in use, which stays so until another is whole."""
+    manifest = _whole(folder)
+    return manifest is not None and not manifest.growing
+
+
 def _is_of(manifest: Manifest, corpus_digest: str, config: str) -> bool:
     return (manifest.corpus_digest, manifest.config_hash) == (corpus_digest, config)
 
@@ -207,7 +213,12 @@ def go_on(folder: Path, work: Work, commit: str = "") -> Index:
             return index
         if index.manifest.embedder != work.embedder.fingerprint:
             raise UserError(f"{folder}: begun with another embedder; build it anew: medcite index build --force")
-        manifest = replace(index.manifest, commit=commit, versions={name: version(name) for name in LIBRARIES})
+        manifest = replace(
+            index.manifest,
+            precision=work.embedder.precision,
+            commit=commit,
+            versions={name: version(name) for name in LIBRARIES},
+        )
         pairs, cuts = list(index.pairs), list(index.passages)
         _Build(folder, pairs, cuts, manifest, manifest.growing["max_tokens"], work).run()
     return Index.open(folder)
@@ -285,7 +296,7 @@ class _Build:
         ready = shipped.load(embedder.fingerprint)
         count = counted("embedding", self.total, work.report)
         self.known = cache.find(self.texts, embedder, work.embeddings, count, ready)
-        staged = self.total - len(self.known) > STAGED
+        staged = self.total - len(self.known) > STAGED and (work.first or not _in_use(self.folder))
         if staged:
             self._stage()
             if work.first:
@@ -312,7 +323,8 @@ class _Build:
         have = np.fromiter((text in self.known for text in self.texts), bool, len(self.texts))
         questions, cuts = int(have[: len(self.pairs)].sum()), int(have[len(self.pairs) :].sum())
         self.shown, self.shown_at = len(self.known), time.monotonic()
-        if not self.manifest.files or (questions, cuts) != self.manifest.vectors:
+        there = self.manifest.vectors
+        if not self.manifest.files or questions > there[0] or cuts > there[1]:
             self._put_in_use({"questions": questions, "passages": cuts, "max_tokens": self.max_tokens}, have)
         self.work.notify(f"{self.folder}: questions can be asked; {growing.progress(self.manifest)}")
 

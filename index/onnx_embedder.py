@@ -10,6 +10,7 @@ so that a busy core costs no more than its share (docs/decisions/embedder.md).
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -39,6 +40,7 @@ class OnnxEmbedder:
     def __init__(self, settings: Settings) -> None:
         """Nothing is loaded yet. Raises UserError for a precision other than fp32."""
         self.settings = settings
+        self._loading = threading.Lock()  # from Python 3.12 on `cached_property` has none
         if settings.precision not in ("auto", "fp32"):
             raise UserError(f"embedder.precision={settings.precision}: onnxruntime computes in fp32; or {OTHER}")
 
@@ -144,8 +146,9 @@ class OnnxEmbedder:
         out = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         if not len(texts):
             return out
-        session = self._session
-        ids = [one.ids for one in self._cut.encode_batch_fast(list(texts))]
+        with self._loading:
+            session, cut, pool = self._session, self._cut, self._pool
+        ids = [one.ids for one in cut.encode_batch_fast(list(texts))]
         batches = list(batched([len(one) for one in ids], os.cpu_count() or 1))
 
         words = self._bert.words
@@ -153,7 +156,7 @@ class OnnxEmbedder:
         def compute(rows: list[int]) -> Any:
             return session.run([OUTPUT], inputs([ids[row] for row in rows], words))[0]
 
-        for rows, vectors in zip(batches, (self._pool.map if len(batches) > 1 else map)(compute, batches), strict=True):
+        for rows, vectors in zip(batches, (pool.map if len(batches) > 1 else map)(compute, batches), strict=True):
             out[rows] = vectors
             if progress:
                 progress(len(rows))

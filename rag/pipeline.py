@@ -77,6 +77,7 @@ class Pipeline(Runnable[str, Answer]):
         self.emergency_classifier = EmergencyClassifier.load()
         self._generator: Generator | None = None
         self._loading = threading.Lock()
+        self._renewing = threading.Lock()
         # Held while something is computed, never while a stream waits for its reader: one who leaves blocks nobody.
         self._turn = threading.Lock()
 
@@ -100,8 +101,12 @@ class Pipeline(Runnable[str, Answer]):
 
     def renew(self) -> None:
         """Take the newest stage of an index that is still growing."""
-        self.retriever = self.retriever.newest()
-        self.index = self.retriever.index
+        if self._renewing.acquire(blocking=False):  # where another thread loads it, this question has the one before
+            try:
+                self.retriever = self.retriever.newest()
+                self.index = self.retriever.index
+            finally:
+                self._renewing.release()
 
     @property
     def modes(self) -> tuple[Mode, ...]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from configs import entry
+from configs.errors import UserError
 from eval.calibration.fitting import fit as logistic
 from eval.datasets.people import people
 from eval.datasets.sentences import ANSWERS, digest, labeled
@@ -118,6 +119,8 @@ def main(args: argparse.Namespace) -> int:
     folder = args.index or entry.index_folder()
     pipeline = Pipeline.open(abstention_disabled(profile), folder, entry.data_folder() / "models")
     found = known(pipeline.retriever)
+    if len(found) < FOLDS:
+        raise UserError(f"{folder}: holds too few of the labeled sentences: they are MedQuAD's; make index")
     facts = {
         "date": date.today().isoformat(),
         "corpus": pipeline.index.manifest.corpus_digest,

@@ -72,7 +72,7 @@ class ColumnMap(BaseModel):
         values = {name: next((text for cell in _cells(row, name) if (text := self._cell(cell))), "") for name in names}
         if names and not any(values.values()):
             return ""
-        if template == f"{{{names[0] if names else ''}}}":
+        if names and template == f"{{{names[0]}}}":
             return values[names[0]].strip()
         return PLACE.sub(lambda place: values[place[1]], template).strip()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from index.linear import Linear
-from rag.attribution.selection import MAX_WORDS, REPEAT, size, words_of
+from rag.attribution.selection import MAX_WORDS, REPEAT, placed, size, words_of
 from rag.retrieval.reading import SAME, Line, Piece
 
 SHIPPED = Path(__file__).with_name("details.json")
@@ -83,8 +83,16 @@ def detailed(
             added += block
             said |= words
             room -= needed
-    added.sort(key=lambda line: (line.piece != best.piece, line.piece, line.place))
-    return [*chosen, *added]
+    result = list(chosen)
+    runs: list[list[Line]] = []
+    for line in sorted(added, key=lambda line: (line.piece != best.piece, line.piece, line.place)):
+        if runs and (runs[-1][-1].piece, runs[-1][-1].place + 1) == (line.piece, line.place):
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    for run in runs:
+        result = placed(result, run)
+    return result
 
 
 def blocks(lines: Sequence[Line]) -> list[Block]:

@@ -24,7 +24,7 @@ from rag.retrieval.reading import NO_WEIGHTS, SAME, SAME_BONUS, Encode, Line, Pi
 MAX_WORDS = 110
 """Words quoted in all; an answer of a specific aspect is rarely longer than half of this."""
 RUN = 0.4
-"""Of the best sentence's value: down to here its neighbors are quoted with it; they need not repeat its words."""
+"""Of the best sentence's value: down to here its neighbors are quoted with it."""
 OTHER = 0.75
 """Of the best sentence's value: down to here another source is quoted, too."""
 LEAST_WORDS, SHORT_OF = 50, 0.5
@@ -41,7 +41,7 @@ READ, BESIDE, RANK = 0.3, 0.2, 0.03
 """What retrieval's own value of a sentence counts beside the chance that readers want it, what its neighbors' chances
 count in that, and what each place further down costs a source. On 119 covered validation questions, the model fitted
 without them, one of the first five sentences answers for .773; .756 to .773 with anything from .2 and 0 to .6 and .35;
-.723 by the chance alone, .706 by retrieval's value; .681 with each source's sentences in the order of its page."""
+.723 by the chance alone, .706 by retrieval's value alone (docs/decisions/sentences.md)."""
 REPEAT = 0.6
 """Share of a sentence's words past which it says what was said."""
 EMBEDDED = 48
@@ -130,10 +130,21 @@ def pick(lines: Sequence[Line], max_words: int = MAX_WORDS) -> list[Line]:
         run = _run(line, [one for one in lines if one not in chosen], min(room, max_words // 2))
         needed = sum(map(size, run))
         if needed <= room:
-            chosen += run
+            chosen = placed(chosen, run)
             said |= set().union(*map(words_of, run))
             room -= needed
     return chosen
+
+
+def placed(chosen: Sequence[Line], run: Sequence[Line]) -> list[Line]:
+    """The chosen lines and a run of more; the rest of a list right behind what is chosen of it, else the run is last.
+
+    An item away from its lead-in says nothing, or the contrary of what it says.
+    """
+    first = run[0]
+    behind = [at for at, line in enumerate(chosen, 1) if (line.piece, line.place + 1) == (first.piece, first.place)]
+    at = behind[0] if first.item and behind else len(chosen)
+    return [*chosen[:at], *run, *chosen[at:]]
 
 
 def shown(

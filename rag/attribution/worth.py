@@ -30,6 +30,8 @@ question; kind: how surely it is of the kind that is asked for; *_margin: less t
 points: of `Line`. type: how surely its answer's type answers what is asked; page: the log chance that its page is
 the right one; answer: `Piece.worth`; question: the likeness of its answer's own question. item: of a list. opening: 1
 for an answer's first sentence, 1/2 for its second, and so on. length: the log of its words."""
+ASKED = 40
+"""Words of a page's question before a sentence: the embedder cuts a text off, and the sentence would be lost."""
 LEAST_PAGE = 1e-3
 """Chance of a page below which all are as unlikely."""
 
@@ -57,7 +59,8 @@ def embedded(line: Line) -> bool:
 def features(lines: Sequence[Line], pieces: Sequence[Piece], texts: Sequence[str], encode: Encode) -> np.ndarray:
     """(n, len(NAMES)) of lines that were embedded, one at least; `texts` and `encode` as `read` takes them."""
     asked = encode(list(texts))
-    within = encode([f"{pieces[line.piece].asks} {line.text}".strip() for line in lines])
+    asks = {at: " ".join(pieces[at].asks.split()[:ASKED]) for at in {line.piece for line in lines}}
+    within = encode([f"{asks[line.piece]} {line.text}".strip() for line in lines])
     aspects = of.asked(texts[0])
     cosines = np.column_stack([[line.cosine for line in lines], (within @ asked.T).max(axis=1)])
     kind = np.array([line.kind for line in lines])

@@ -85,7 +85,8 @@ class HybridRetriever(BaseRetriever):
         if not held.growing:
             return self
         try:
-            if read_manifest(self.index.folder)[0] == held:
+            known = read_manifest(self.index.folder)[0]
+            if known == held or known.embedder != held.embedder:
                 return self
             index = Index.open(self.index.folder, True, self.index)
         except UserError:

@@ -222,7 +222,7 @@ def _affordable(
     for pair in pairs[np.argsort(-value, kind="stable")].tolist():
         own = np.arange(state.first[pair], state.first[pair + 1])
         cost = int((~index.passage_vectors.there(own)).sum())
-        if cost <= left or (cost and left == PASSAGES_ASKED):
+        if not cost or cost <= left or left == PASSAGES_ASKED:
             left -= cost
             kept.append(own)
     chosen = np.concatenate(kept) if kept else np.empty(0, dtype=np.int64)

@@ -58,7 +58,7 @@ def test_it_begins_when_the_chat_can_answer(tmp_path: Path) -> None:
 
 def test_it_runs_in_the_profile_of_the_chat() -> None:
     words = command(Path("index"), "embedded", ["embedder.batch_size=8"])
-    assert words[1:5] == ["-m", "index", "build", "--beside"]
+    assert words[1:6] == ["-P", "-m", "index", "build", "--beside"]
     given = ["--index", str(Path("index").absolute()), "--profile", "embedded"]
     assert words[5:] == [*given, "--set", "embedder.batch_size=8"]
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rag.answer import Sentence, Source
 from rag.attribution.highlights import highlights
-from rag.attribution.selection import answering, pick, quoted, scored, shown
-from rag.retrieval.reading import Piece
+from rag.attribution.selection import answering, pick, placed, quoted, scored, shown
+from rag.retrieval.reading import Line, Piece
 from tests.fakes import FakeEmbedder
 
 PAGE = (
@@ -187,3 +187,13 @@ def test_what_a_generator_is_shown_keeps_lists() -> None:
     pieces = [Piece(PAGE, "information", True)]
     lines = scored(["who is more likely to get gout, overweight people?"], pieces, encode)
     assert "if you:\n- Are a man\n- Are overweight\n- Drink alcohol" in shown(lines, pick(lines, 40), pieces)[0]
+
+
+def test_the_rest_of_a_list_stands_behind_what_was_chosen_of_it() -> None:
+    lead, one, two, other = (
+        Line(piece, place, 0, 0, f"line {piece}{place}", item, 0.5)
+        for piece, place, item in ((0, 0, False), (0, 1, True), (0, 2, True), (1, 0, False))
+    )
+    assert placed([lead, one, other], [two]) == [lead, one, two, other]
+    assert placed([lead, one], [other]) == [lead, one, other]
+    assert placed([other], [one, two]) == [other, one, two]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +111,26 @@ def test_an_answer_longer_than_what_may_be_embedded_can_still_be_found(
     build(fakes.corpus(rows), place, CUTTING, embedder, SETTINGS, first=True)
     stage = retriever(Index.open(place, growing=True), embedder)
     assert stage.retrieve("What are the signs of gout?", 1).hits[0].pair.focus == "gout"
+
+
+def test_an_answer_longer_than_that_takes_no_place_from_those_with_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "PASSAGES_ASKED", 2)
+    pair_of = np.array([0, 0, 0, 1, 2, 2, 2, 3])  # 0 and 3 lack vectors, 1 and 2 have them
+    lacking = np.isin(pair_of, (0, 3))
+    vectors = SimpleNamespace(
+        there=lambda rows: ~lacking[rows],
+        reconstruct_batch=lambda rows: np.ones((len(rows), 4), np.float32),
+    )
+    questions = SimpleNamespace(
+        there=lambda rows: np.ones(len(rows), bool), reconstruct_batch=lambda rows: np.ones((len(rows), 4), np.float32)
+    )
+    index = SimpleNamespace(pairs=[None] * 4, question_vectors=questions, passage_vectors=vectors)
+    state: Any = SimpleNamespace(index=index, pair_of=pair_of, first=np.array([0, 3, 4, 7, 8]))
+    asked: Any = SimpleNamespace(vectors=np.ones((1, 4), np.float32))
+    lexical = np.array([4, 4, 4, 3, 2, 2, 2, 1], np.float32)
+    every = np.arange(8)
+    kept = ranking._affordable(every, asked, lexical, np.zeros(4, np.float32), state, Retriever())
+    assert kept.tolist() == [0, 1, 2, 3, 4, 5, 6]  # the long one is the best; the last one would be one too many
 
 
 def test_the_newest_stage_is_taken_and_what_depends_on_words_is_kept(

@@ -60,7 +60,7 @@ def test_it_runs_in_the_profile_of_the_chat() -> None:
     words = command(Path("index"), "embedded", ["embedder.batch_size=8"])
     assert words[1:6] == ["-P", "-m", "index", "build", "--beside"]
     given = ["--index", str(Path("index").absolute()), "--profile", "embedded"]
-    assert words[5:] == [*given, "--set", "embedder.batch_size=8"]
+    assert words[6:] == [*given, "--set", "embedder.batch_size=8"]
 
 
 def test_only_an_unfinished_index_that_nobody_builds_is_gone_on_with(

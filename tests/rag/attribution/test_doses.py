@@ -7,7 +7,6 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from index.build import build
 from index.corpus import QAPair
 from index.passages import Passage
 from index.sentences import spans
+from index.store import Index
 from rag.answer import Answer
 from rag.attribution.doses import LEFT_OUT, is_dose, unsourced_doses, withhold
 from rag.attribution.quantities import quantities
@@ -169,9 +169,10 @@ class Worst:
 
     fingerprint = "none"
 
-    def __init__(self, pairs: list[QAPair]) -> None:
+    def __init__(self, pairs: list[QAPair], index: Index) -> None:
         self.pairs = pairs
         self.dice = random.Random(0)
+        self.index = index
 
     def newest(self) -> Worst:
         """It reads no index that could grow."""
@@ -215,10 +216,9 @@ def test_six_hundred_messages_show_no_dose_even_with_the_worst_retriever(
 ) -> None:
     with_doses = [pair for pair in medquad_corpus.pairs if doses(pair.answer[:3000])]
     assert len(with_doses) > 100
-    retriever: Any = Worst(with_doses)
-    index: Any = SimpleNamespace()
+    retriever: Any = Worst(with_doses, pipeline.index)
     profile, _ = load("embedded", ["answering.mode=extractive"])
-    worst = Pipeline(profile, index, retriever, tmp_path)
+    worst = Pipeline(profile, retriever.index, retriever, tmp_path)
     by_id = {pair.id: pair for pair in with_doses}
     asked = left_out = notices = 0
     for message in messages():

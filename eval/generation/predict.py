@@ -27,6 +27,7 @@ from configs.schema import Profile
 from eval.datasets.withheld import abstention_disabled, withheld
 from eval.generation import Regime
 from eval.generation.identity import generator_identity, same_splits
+from eval.generation.remembered import remembering
 from index.build import Report
 from rag.answer import Answer, Sentence, cited
 from rag.versions import versions
@@ -115,6 +116,7 @@ class Run:
         self.profile = profile
         self.setup = setup
         self.data = data
+        self._remembering: dict[Regime, Pipeline] = {}
         self.say: Report = say or (lambda step, done, total: None)
         self.pipeline = Pipeline.open(abstention_disabled(profile), data / "index", data / "models")
         index = self.pipeline.index
@@ -241,10 +243,15 @@ class Run:
         return Batched(chat, self.data / "eval" / "drafts.jsonl", self._identity)
 
     def _over(self, regime: Regime, batched: bool) -> Pipeline:
-        """The pipeline with the generator in batches, or with the one that people get."""
+        """The pipeline with the generator in batches, finding and reading nothing twice, or the one that people get."""
         pipeline = self.pipeline if regime == "indexed" else self._withheld
-        pipeline.use(self._drafts if batched else self._drafts.chat)
-        return pipeline
+        if not batched:
+            pipeline.use(self._drafts.chat)
+            return pipeline
+        if regime not in self._remembering:
+            self._remembering[regime] = remembering(pipeline)
+            self._remembering[regime].use(self._drafts)
+        return self._remembering[regime]
 
     @cached_property
     def _withheld(self) -> Pipeline:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from rag.pipeline import Pipeline
 from rag.retrieval.hits import Retrieval
@@ -18,28 +18,29 @@ from rag.retrieval.hybrid import HybridRetriever
 
 
 class Remembered(HybridRetriever):
-    """What was retrieved for a question, and the vectors of the sentences that were read for it, by their texts."""
+    """What `plain` found for a question, and the vectors of what is read for its answer, by their texts."""
 
+    plain: HybridRetriever = Field(description="the same retriever, which remembers nothing")
     _retrieved: dict[tuple[str, int | None], Retrieval] = PrivateAttr(default_factory=dict)
     _read: dict[tuple[str, ...], Any] = PrivateAttr(default_factory=dict)
 
     def retrieve(self, question: str, k: int | None = None) -> Retrieval:
-        """As the retriever does, once a question."""
+        """As `plain` does, once a question."""
         key = (question, k)
         if key not in self._retrieved:
-            self._retrieved[key] = super().retrieve(question, k)
+            self._retrieved[key] = self.plain.retrieve(question, k)
         return self._retrieved[key]
 
     def encode(self, texts: list[str]) -> np.ndarray:
-        """As the retriever does, once for the same texts together."""
+        """As `plain` does, once for the same texts together."""
         key = tuple(texts)
         if key not in self._read:
-            self._read[key] = super().encode(texts)
+            self._read[key] = self.plain.encode(texts)
         return np.asarray(self._read[key])
 
 
 def remembering(pipeline: Pipeline) -> Pipeline:
     """The same pipeline over a retriever that remembers."""
-    old = pipeline.retriever
-    retriever = Remembered(index=old.index, embedder=old.embedder, settings=old.settings, k=old.k)
-    return Pipeline(pipeline.profile, pipeline.index, retriever, pipeline.models)
+    plain = pipeline.retriever
+    given = {name: getattr(plain, name) for name in ("index", "embedder", "settings", "k", "hidden_names")}
+    return Pipeline(pipeline.profile, pipeline.index, Remembered(plain=plain, **given), pipeline.models)

@@ -25,6 +25,7 @@ from rag.retrieval.names import name_key
 from rag.retrieval.ranking import Asked, Scored, score
 from rag.retrieval.reranker import (
     DECIDING,
+    LEFT,
     SHIPPED,
     Candidates,
     Network,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 TRAIN, HELD_OUT = 4000, 1000
 HIDDEN_UNITS = 24
+OWN, OWN_WITHHELD = 350, 700
+"""Validation questions as MedQuAD asks them, with their topic in the index and without."""
 WITHDRAWN = 250
 """Questions on medicines whose texts MedQuAD withdrew."""
 ANSWERED_UNCOVERED = 0.05
@@ -50,11 +53,12 @@ FOLDS, REPEATS = 5, 3
 SIGNS = dict.fromkeys(
     ("page", "aspect", "line", "line_said", "line_words", "line_near", "line_kind", "topic_held", "titled"), 1
 )
-SIGNS |= dict.fromkeys(("topic_missing", "missing"), -1) | {"aspect_fit": 1}
+SIGNS |= dict.fromkeys(("topic_missing", "missing", *LEFT), -1)
+SIGNS |= dict.fromkeys(("aspect_fit", "named", "whole_name"), 1)
 """Which way a value may move the decision: a likelier page never makes an answer less likely."""
 WEIGHTS = {
     "made, covered": 0.15, "made, masked": 0.3, "made, off": 0.5, "message": 0.5, "withdrawn medicine": 0.25,
-    "people, uncovered": 1.5,
+    "people, uncovered": 1.5, "own": 0.15, "own, withheld": 0.4,
 }  # fmt: skip
 """What a question of a set weighs in the decision, beside 1: real questions are few, made ones are many."""
 
@@ -95,6 +99,26 @@ class Labeler:
         if without >= 0:
             scored = scored.only(self.topics[scored.pairs] != without)
         return asked, scored, candidates(asked, scored, retriever.state, hide)
+
+    def own(self, row: int, withheld: bool) -> tuple[Asked, Scored, Candidates, dict[int, int]]:
+        """A pair's own question and its candidates, with the label of each candidate's pair (row).
+
+        A page without the topic is UNSURE where it shares a UMLS concept or its title is part of the question: it may
+        be the same condition, or a broader one.
+        """
+        pair, topic = self.pairs[row], int(self.topics[row])
+        asked, scored, found = self.examine(pair.question, "", topic if withheld else -1)
+        said = set(terms(pair.question))
+        labels: dict[int, int] = {}
+        for other in scored.pairs[found.places].tolist():
+            known = self.pairs[other]
+            if self.topics[other] == topic:
+                fits = known.question_type == pair.question_type or known.source == "MPlusHealthTopics"
+                labels[other] = ANSWER if fits else PAGE
+            else:
+                near = set(known.cuis) & set(pair.cuis) or set(terms(known.title)) <= said
+                labels[other] = UNSURE if near else OTHER
+        return asked, scored, found, labels
 
     def example(self, one: Made) -> Example:
         """A made question with its candidates, labeled by topic, question type and UMLS concept."""
@@ -225,10 +249,15 @@ def exported(fitted: Any, names: Sequence[str]) -> Trees:
 
 
 def cases(
-    labeler: Labeler, model: Reranker, held_out: Sequence[Example], real: Sequence[tuple[str, str, Any]]
+    labeler: Labeler,
+    model: Reranker,
+    held_out: Sequence[Example],
+    own: dict[bool, list[int]],
+    real: Sequence[tuple[str, str, Any]],
 ) -> list[Case]:
-    """The questions of the decision: those made for the validation topics, and real ones.
+    """The questions of the decision: those made for the validation topics, these topics' own, and real ones.
 
+    `own`: pairs (rows) whose questions are asked with their topic in the index (False) and without (True).
     `real`: kind, question, and whether to answer it, or the rows of the pairs that it may be answered by.
     """
     found: list[Case] = []
@@ -239,6 +268,14 @@ def cases(
         if label != UNSURE:
             answer = one.kind == "covered" and label in (ANSWER, PAGE_UNSURE)
             found.append(Case(f"made, {one.kind}", weighed.known, answer))
+    for withheld, rows in own.items():
+        for row in rows:
+            asked, scored, candidates_of, labels = labeler.own(row, withheld)
+            if len(candidates_of.places):
+                weighed = weigh(model, asked, scored, candidates_of)
+                label = labels[int(scored.pairs[candidates_of.places[weighed.best]])]
+                if label != UNSURE:
+                    found.append(Case("own, withheld" if withheld else "own", weighed.known, label == ANSWER))
     for kind, question, wanted in real:
         asked, scored, candidates_of = labeler.examine(question)
         if len(candidates_of.places):
@@ -297,7 +334,9 @@ def main(args: argparse.Namespace) -> int:
     }
     model = Reranker(page, aspect, Trees((), 0.0, ()), facts)
     real = real_questions(retriever, args.medquad, args.mediqa, args.liveqa)
-    decision, shares = decided(cases(labeler, model, examples["validation"], real))
+    dice, rows = random.Random("own"), split.rows(labeler.pairs, "validation")
+    own = {withheld: dice.sample(rows, min(n, len(rows))) for withheld, n in ((True, OWN_WITHHELD), (False, OWN))}
+    decision, shares = decided(cases(labeler, model, examples["validation"], own, real))
     replace(model, decision=decision, provenance=facts | {"sets": shares}).save(args.out or SHIPPED)
     for name, value in held_out.items():
         print(f"{name:32} {value}")

@@ -164,7 +164,7 @@ class HybridRetriever(BaseRetriever):
             ranks[place] = max(ranks[place], line.value)
         said = max(lines, key=lambda one: one.value, default=None)
         best = places[said.piece][1] if said else int(order[0])
-        known = decision_values(found.values[best], float(page[best]), float(aspect[best]), said)
+        known = decision_values(found.values[best], found.left[best], float(page[best]), float(aspect[best]), said)
         return Weighed(ranks, pages, worths, best, known)
 
     def _worth(self, asked: Asked, scored: Scored, found: Candidates) -> np.ndarray:

@@ -21,7 +21,8 @@ from configs.schema import Retriever
 from index.corpus import QAPair
 from index.growing import Vectors
 from index.lexical import Lexical
-from index.words import terms
+from index.words import stem, terms
+from rag.retrieval import designators
 from rag.retrieval.names import Found, Names, Said, theme
 
 MAX_LEXICAL_TERMS = 48
@@ -100,6 +101,11 @@ class State:
         self._asked_of: dict[int, frozenset[str]] = {}
 
     @cached_property
+    def named_by(self) -> frozenset[str]:
+        """The stemmed words that any topic's name has."""
+        return frozenset(map(stem, self.index.vocabulary.names))
+
+    @cached_property
     def page_passages(self) -> list[np.ndarray]:
         """Rows of each page's passages, ascending."""
         of_page = self.page_of[self.pair_of]
@@ -159,7 +165,7 @@ class State:
 
 
 def score(asked: Asked, state: State, settings: Retriever) -> Scored:
-    """Score every passage that any ranking proposes.
+    """Score every passage that any ranking proposes, but those of a page that another number or letter names.
 
     The fused score of a passage is the weighted sum of its question's cosine, its own cosine (the better part of
     a long message counts), its BM25 score over the best one, and, where the question names the passage's topic,
@@ -195,7 +201,15 @@ def score(asked: Asked, state: State, settings: Retriever) -> Scored:
     fused = fused + settings.lexical_weight * lexical[rows] / max(float(lexical.max()), 1e-9)
     fused = fused + settings.name_weight * named[pairs]
     every = np.arange(len(rows))
-    return Scored(rows, pairs, fused, part, question[part, every], passage[part, every], lexical[rows])
+    found = Scored(rows, pairs, fused, part, question[part, every], passage[part, every], lexical[rows])
+    if not designators.tells(asked.texts[0]):
+        return found
+    others = np.array([_other(asked.texts[0], index.pairs[pair]) for pair in distinct.tolist()], dtype=bool)
+    return found.only(~others[inverse]) if others.any() else found
+
+
+def _other(question: str, pair: QAPair) -> bool:
+    return designators.other(question, designators.names(pair.title, pair.synonyms))
 
 
 def _affordable(

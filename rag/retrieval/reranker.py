@@ -60,6 +60,11 @@ held. aspect_fit: how surely its question type answers what is asked; aspect_sai
 general: of type information. first: the first passage of its answer. names: names in the question, over 4.
 """
 
+LEFT = ("title_left", "name_left")
+"""What of its names and the question's does not agree, by rarity: the rarest word of the page's title that the question
+does not hold, and the rarest topic word of the question that is some topic's name, or in no page, but not this page's.
+"""
+
 _CHATTER = """
 i me my no we our you your he him his she her it its they them their what which who whom this that these those am is are
 was were be been being have has had having do does did doing a an the and but if or because as until while of at by for
@@ -76,10 +81,12 @@ CHATTER = frozenset(terms(_CHATTER))
 
 @dataclass(frozen=True)
 class Candidates:
-    """One passage of each candidate answer: its place in the `Scored` (n,), and its features (n, len(FEATURES))."""
+    """One passage of each candidate answer: its place in the `Scored` (n,), its features (n, len(FEATURES)) and what of
+    names is left over, (n, len(LEFT))."""
 
     places: np.ndarray
     values: np.ndarray
+    left: np.ndarray
 
 
 def candidates(asked: Asked, scored: Scored, state: State, hidden: frozenset[str] = frozenset()) -> Candidates:
@@ -103,10 +110,11 @@ def candidates(asked: Asked, scored: Scored, state: State, hidden: frozenset[str
     question = _Question(asked, state)
     values = np.array([question.values(place, scored, hidden) for place in places], dtype=np.float64)
     values = values.reshape(-1, len(FEATURES))
+    left = np.array([question.left(place, scored, hidden) for place in places], dtype=np.float64)
     for margin, cosine in (("question_margin", "question_cosine"), ("passage_margin", "passage_cosine")):
         column = values[:, FEATURES.index(cosine)]
         values[:, FEATURES.index(margin)] = column - column.max(initial=-1.0)
-    return Candidates(np.array(places, dtype=np.int64), values)
+    return Candidates(np.array(places, dtype=np.int64), values, left.reshape(-1, len(LEFT)))
 
 
 class _Question:
@@ -166,6 +174,19 @@ class _Question:
             "whole_name": float(title_asked > 0.999),
         }
         return [given[name] for name in FEATURES]
+
+    def left(self, place: int, scored: Scored, hidden: frozenset[str]) -> list[float]:
+        """The values of LEFT."""
+        state, pair, part = self.state, int(scored.pairs[place]), int(scored.part[place])
+        words, weights = self.asked.words[part], self.asked.weights[part]
+        names = [name for name in state.names_of(pair) if name != hidden]
+        title = names[0] if names else frozenset()
+        own = frozenset().union(*names, () if hidden else state.asked_of(pair))
+        name_left = 0.0
+        for word, weight, topical in zip(words, weights.tolist(), self.topical[part].tolist(), strict=True):
+            if topical and word not in own and (word in state.named_by or state.lexical.term(word) is None):
+                name_left = max(name_left, weight)
+        return [max((state.weight(word) for word in title.difference(words)), default=0.0), name_left]
 
 
 def rank(page: np.ndarray, aspect: np.ndarray) -> np.ndarray:
@@ -274,21 +295,30 @@ class Reranker:
             raise UserError(f"{path}: damaged; {again}") from None
 
 
-_OWN = ("topic_missing", "topic_held", "missing", "titled", "other_named", "question_length", "aspect_fit")
-DECIDING = ("page", "aspect", "line", "line_said", "line_words", "line_near", "line_kind", *_OWN)
+_OWN = (
+    "topic_missing", "topic_held", "missing", "titled", "other_named", "question_length", "aspect_fit", "named",
+    "whole_name",
+)  # fmt: skip
+DECIDING = ("page", "aspect", "line", "line_said", "line_words", "line_near", "line_kind", *_OWN, *LEFT)
 """What the decision is made on: the logits of both chances, the best sentence's likeness to the question, whether it
-speaks of the aspect and is of its kind, what of the question's words it and its passage say, and features of its
-candidate."""
+speaks of the aspect and is of its kind, what of the question's words it and its passage say, features of its candidate
+and what of the names is left over."""
 
 
-def decision_values(values: np.ndarray, page: float, aspect: float, line: Line | None) -> dict[str, float]:
-    """The inputs of the decision by name; `values` (len(FEATURES),) are the candidate's, `line` its best sentence."""
+def decision_values(
+    values: np.ndarray, left: np.ndarray, page: float, aspect: float, line: Line | None
+) -> dict[str, float]:
+    """The inputs of the decision by name.
+
+    `values` (len(FEATURES),) and `left` (len(LEFT),) are the candidate's, `line` its best sentence.
+    """
     own = {name: float(values[FEATURES.index(name)]) for name in _OWN}
     read = dict.fromkeys(("line", "line_said", "line_words", "line_near", "line_kind"), 0.0)
     if line:
         read = {"line": line.cosine, "line_said": line.said, "line_words": line.words, "line_near": line.near}
         read["line_kind"] = line.kind
-    return {"page": _logit(page), "aspect": _logit(aspect)} | read | own
+    names = dict(zip(LEFT, left.tolist(), strict=True))
+    return {"page": _logit(page), "aspect": _logit(aspect)} | read | own | names
 
 
 def _logit(chance: float) -> float:

@@ -34,6 +34,22 @@ FREQUENT = 20
 NAME_BONUS = 1.2
 """What being part of a topic's name is worth, in edits: a question's slip is most often in the name."""
 
+_FORMS = frozenset(
+    """
+    adeno adreno angio anti arthro atrio auto baro bi blepharo brachy brady broncho cardio cephalo cerebro cheilo chole
+    chondro chrono cranio cryo cyto dacryo dermato di dys electro encephalo endo entero epi erythro extra fibro gastro
+    glosso gluco glyco gyno haemato hemato hemi hepato histo hydro hyper hypo immuno infra inter intra karyo kerato
+    laryngo leuko lipo lympho macro mal masto mega meningo meso meta micro mono multi myelo myo nano naso necro neo
+    nephro neuro non oculo oligo onycho oophoro ophthalmo orchi osteo oto ovario pachy pan para patho peri pharyngo phono
+    photo phyto pneumo poly post pre presby procto pseudo psycho pyelo pyo rachi radio retro rhino salpingo sarco schizo
+    sclero semi sialo spleno spondylo staphylo steno stomato strepto sub super supra tachy thermo thoraco thrombo thyro
+    tracheo trans tri tropho ultra uni uretero urethro uro vaso veno ventriculo xero
+    """.split()
+)
+"""Combining forms of medical terms: the one before "myositis" or "cephaly" says what is meant."""
+FORMED = 5
+"""Letters that two words share behind their combining forms, at least."""
+
 _TYPED = frozenset(
     """
     alot arent chemo covid cant couldnt didnt doesnt dont gonna hadnt hasnt havent hubby isnt kinda lol mommy
@@ -129,7 +145,7 @@ class Speller:
             other = other if self.knows(other) else self._nearest(other)
             for candidate in self._beside.get(other, ()):
                 edits = DamerauLevenshtein.distance(word, candidate, score_cutoff=2)
-                if edits <= 2 and candidate[0] == word[0]:
+                if edits <= 2 and candidate[0] == word[0] and not _opposed(word, candidate):
                     near[candidate] = edits
         return min(near, key=lambda one: (near[one], one), default="")
 
@@ -143,7 +159,8 @@ class Speller:
             return ""
         limit = 1 if len(word) < 7 else 2 if len(word) < 12 else 3
         best, least = "", math.inf
-        if alike := self._of_sound.get(_sound(word)):
+        alike = [one for one in self._of_sound.get(_sound(word), ()) if not _opposed(word, one)]
+        if alike:
             best = max(alike, key=lambda one: (self._counts.get(one, 1), one))
             least = 2.0 * 0.8 - NAME_BONUS - 0.25 * math.log10(self._counts.get(best, 1))
         for length in range(len(word) - limit, len(word) + limit + 1):
@@ -153,7 +170,7 @@ class Speller:
             for candidate, edits, _ in near:
                 named, count = candidate in self._names, self._counts.get(candidate, 1)
                 other_start = candidate[0] != word[0]
-                if other_start and (edits > 1 or len(word) < 6):
+                if (other_start and (edits > 1 or len(word) < 6)) or _opposed(word, candidate):
                     continue
                 if edits > 1 and not named and (count < FREQUENT or len(word) < 9):
                     continue
@@ -166,6 +183,16 @@ class Speller:
 
 def _plain(match: re.Match[str]) -> str:
     return fold(match.group()).lower().replace("’", "'")
+
+
+def _opposed(word: str, other: str) -> bool:
+    """Whether two words differ in their combining forms alone: pyomyositis is no slip of polymyositis."""
+    shared = 0
+    while shared < min(len(word), len(other)) and word[-1 - shared] == other[-1 - shared]:
+        shared += 1
+    # "pyo" and "myo" share a letter, so the forms may end before the words part.
+    cuts = range(FORMED, shared + 1)
+    return word != other and any({word[:-cut], other[:-cut]} <= _FORMS for cut in cuts)
 
 
 def _sound(word: str) -> str:

@@ -73,8 +73,20 @@ def test_trained_networks_find_page_and_answer(labeler: Labeler) -> None:
     assert found["page first"] > 0.9
     model = Reranker(page, aspect, Trees((), 0.0, ()), {})
     real = [("uncovered other", "Which train goes to Paris?", False), ("alexa", "treatment of measles", {6})]
-    known = cases(labeler, model, examples[:40], real)
-    assert {case.kind for case in known} >= {"uncovered other", "alexa", "made, covered"}
+    known = cases(labeler, model, examples[:40], {True: [5], False: [5, 6]}, real)
+    assert {case.kind for case in known} >= {"uncovered other", "alexa", "made, covered", "own", "own, withheld"}
+    assert not any(case.answer for case in known if case.kind == "own, withheld")
+
+
+def test_an_own_question_is_labeled_by_topic_concept_and_title(labeler: Labeler) -> None:
+    symptoms = PAIRS[5]
+    *_, labels = labeler.own(5, False)
+    assert labels[5] == ANSWER
+    assert {labels[row] for row in labels if PAIRS[row].focus == symptoms.focus and row != 5} <= {ANSWER, PAGE}
+    *_, withheld = labeler.own(5, True)
+    assert withheld
+    assert set(withheld.values()) == {OTHER}
+    assert all(PAIRS[row].focus != symptoms.focus for row in withheld)
 
 
 def test_the_decision_answers_no_more_of_the_uncovered_than_it_may() -> None:

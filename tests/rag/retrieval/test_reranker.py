@@ -13,6 +13,7 @@ from rag.retrieval.ranking import Scored
 from rag.retrieval.reranker import (
     DECIDING,
     FEATURES,
+    LEFT,
     Network,
     Reranker,
     decision_values,
@@ -57,7 +58,7 @@ def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(5, len(FEATURES)))
     for one, other in zip(model(values), again(values), strict=True):
         assert one == pytest.approx(other, abs=1e-5)
-    known = decision_values(values[0], 0.9, 0.2, None)
+    known = decision_values(values[0], np.zeros(len(LEFT)), 0.9, 0.2, None)
     assert set(known) == set(DECIDING)
     assert model.confidence(known) == pytest.approx(again.confidence(known)) == pytest.approx(1 / (1 + np.exp(-2.25)))
 

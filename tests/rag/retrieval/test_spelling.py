@@ -12,6 +12,7 @@ from rag.retrieval.spelling import Speller
 NAMES = (
     "Alzheimer's Disease", "Parkinson's Disease", "Diabetes", "Shingles", "Pinkeye", "Heart Attack", "Pneumonia",
     "Carpal Tunnel Syndrome", "Psoriasis", "Schizophrenia", "Diarrhea", "Fibromyalgia", "Kidney Stones", "Eczema",
+    "Polymyositis", "Microcephaly", "Dysentery",
 )  # fmt: skip
 TEXT = "The symptoms of a contagious disease spread. Treatment helps the pressure of the blood. " * 30
 
@@ -54,6 +55,21 @@ def test_slips_are_righted(speller: Speller, typed: str, read: str) -> None:
 def test_what_is_right_or_unknown_stays(speller: Speller, text: str) -> None:
     assert speller.correct(text).text == text
     assert speller.correct(text).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        # Only the combining form differs: another condition, and no slip.
+        ("symptoms of pyomyositis", "symptoms of pyomyositis"),
+        ("macrocephaly in babies", "macrocephaly in babies"),
+        ("polymiositis", "polymyositis"),
+        ("mikrocephaly", "microcephaly"),
+        ("dysentry", "dysentery"),
+    ],
+)
+def test_another_combining_form_is_no_slip(speller: Speller, typed: str, read: str) -> None:
+    assert speller.correct(typed).text == read
 
 
 def test_what_was_changed_is_told_in_order(speller: Speller) -> None:

@@ -44,7 +44,6 @@ from rag.checked import checked, numbered
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
 from rag.generators.base import Generator, create
-from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Said, names_it
@@ -384,8 +383,8 @@ class _Run:
         self._time(total_ms=self._elapsed())
         self._update(complete=True, **changes)
         if self.hits and self.answer.status == "answered":
-            kinds = {one.n: kind_of(self.hits[one.passage_id].pair) for one in self.answer.sources}
-            self._update(missing=unsaid(self.texts[0], self.answer.sentences, self.answer.sources, kinds))
+            pairs = {one.n: self.hits[one.passage_id].pair for one in self.answer.sources}
+            self._update(missing=unsaid(self.texts[0], self.answer.sentences, self.answer.sources, pairs))
         return self.answer
 
     def _elapsed(self) -> float:

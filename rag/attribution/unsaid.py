@@ -1,35 +1,42 @@
-"""What was asked, beside something else, and is in none of the sources found: said in one line.
+"""What was asked and is in none of the sources found: said in one line.
 
-    unsaid("symptoms of gout and is it hereditary", sentences, sources, {1: "symptoms"}) -> ("whether it is inherited",)
+    unsaid("symptoms of gout and is it hereditary", sentences, sources, pairs) -> ("whether it is inherited",)
+    unsaid("symptoms of lupus type 9", sentences, sources, pairs)              -> ("what holds for “type 9” alone",)
 
-Only of a question that asks for several things: whether the one thing that a question asks for is covered, retrieval
-has decided before.
+Of aspects, only where a question asks for several things: whether the one thing that a question asks for is covered,
+retrieval has decided before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from index.corpus import QAPair
 from rag.answer import Sentence, Source
-from rag.retrieval.aspects import ASPECTS, asked, fit, mentions
+from rag.retrieval import designators
+from rag.retrieval.aspects import ASPECTS, asked, fit, kind_of, mentions
 
 FITS = 0.6
 """From here an answer of a question type speaks of an aspect (`aspects.fit`), whatever its sentences' words."""
 
 
 def unsaid(
-    question: str, sentences: Sequence[Sentence], sources: Sequence[Source], kinds: Mapping[int, str]
+    question: str, sentences: Sequence[Sentence], sources: Sequence[Source], pairs: Mapping[int, QAPair]
 ) -> tuple[str, ...]:
-    """The things asked for, in words, of which no source speaks; none where the question asks for one thing, or
-    nothing is cited.
+    """The type of a condition that no page cited names, and the things asked for, in words, of which no source speaks.
 
-    `kinds`: the question type of each source's answer, by the source's number.
+    None where nothing is cited. `pairs`: each source's, by its number.
     """
-    aspects = asked(question)
-    if len(aspects) < 2 or not any(sentence.citations for sentence in sentences):
+    cited = {number for sentence in sentences for number in sentence.citations}
+    if not cited:
         return ()
-    types = set(kinds.values())
-    return tuple(
+    pages = [designators.names(pairs[n].title, pairs[n].synonyms) for n in sorted(cited & set(pairs))]
+    alone = tuple(f"what holds for “{said}” alone" for said in designators.alone(question, pages))
+    aspects = asked(question)
+    if len(aspects) < 2:
+        return alone
+    types = {kind_of(pair) for pair in pairs.values()}
+    return alone + tuple(
         ASPECTS[name].means
         for name in aspects
         if not any(fit((name,), kind) >= FITS for kind in types)

@@ -10,6 +10,7 @@ whose own page was taken out of the index, 17 came from a page that another numb
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -76,8 +77,20 @@ def other(question: str, page: Named) -> bool:
             return True
     if not page.title:
         return False
-    asked = set(read.asked(page.words))
+    asked = {sign for sign, _ in read.asked(page.words)}
     return bool(asked) and not asked & page.every
+
+
+def alone(question: str, pages: Sequence[Named]) -> tuple[str, ...]:
+    """What the question asks for by a number or letter that no name of the pages has: `amaurosis 16`, `type 2L`.
+
+    Empty where any page's name has one of them, or none stands beside a word of their titles.
+    """
+    read = _read(question)
+    found = [list(read.asked(page.words)) for page in pages]
+    if any(sign in page.every for page, asked in zip(pages, found, strict=True) for sign, _ in asked):
+        return ()
+    return tuple(dict.fromkeys(said for asked in found for _, said in asked))
 
 
 def tells(question: str) -> bool:
@@ -97,7 +110,7 @@ class _Read:
         self.lower = [word.lower() for word in self.raw]
         self.stems = [stem(word) for word in self.lower]
         edges = [(match.start(), match.end()) for match in found]
-        gaps = [self.text[end:start] for (_, end), (start, _) in zip(edges, edges[1:], strict=False)]
+        gaps = [self.text[end:start] for (_, end), (start, _) in itertools.pairwise(edges)]
         self.beside = [False, *(bool(_BESIDE.fullmatch(gap)) for gap in gaps)]
         self.rest = [self.text[end:] for _, end in edges]
 
@@ -117,10 +130,10 @@ class _Read:
         if part and (lettered or raw[0].isupper()):
             return f"{_ROMAN[part[1]]}{part[2]}"
         letter = len(word) == 1 and word.isalpha()
-        return word if letter and (raw.isupper() or typed or lettered and word != "a") else ""
+        return word if letter and (raw.isupper() or typed or (lettered and word != "a")) else ""
 
-    def asked(self, name: frozenset[str]) -> Iterator[str]:
-        """The designators that stand beside a word of a name: "ataxia 26", "type 2 diabetes", "hepatitis B or C"."""
+    def asked(self, name: frozenset[str]) -> Iterator[tuple[str, str]]:
+        """The designators beside a word of a name, with the word before: "ataxia 26", "type 2", "hepatitis B or C"."""
         last = -9
         for at in range(1, len(self.raw)):
             sign = self.sign(at)
@@ -133,7 +146,7 @@ class _Read:
             joined = self.lower[at - 1] in _JOINED and last == at - 2
             if before or joined:
                 last = at
-                yield sign
+                yield sign, f"{self.raw[at - 1 if before else at - 3]} {self.raw[at]}"
 
     def negated(self) -> set[str]:
         """Words behind "non"."""

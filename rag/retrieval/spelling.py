@@ -40,10 +40,10 @@ _FORMS = frozenset(
     chondro chrono cranio cryo cyto dacryo dermato di dys electro encephalo endo entero epi erythro extra fibro gastro
     glosso gluco glyco gyno haemato hemato hemi hepato histo hydro hyper hypo immuno infra inter intra karyo kerato
     laryngo leuko lipo lympho macro mal masto mega meningo meso meta micro mono multi myelo myo nano naso necro neo
-    nephro neuro non oculo oligo onycho oophoro ophthalmo orchi osteo oto ovario pachy pan para patho peri pharyngo phono
-    photo phyto pneumo poly post pre presby procto pseudo psycho pyelo pyo rachi radio retro rhino salpingo sarco schizo
-    sclero semi sialo spleno spondylo staphylo steno stomato strepto sub super supra tachy thermo thoraco thrombo thyro
-    tracheo trans tri tropho ultra uni uretero urethro uro vaso veno ventriculo xero
+    nephro neuro non oculo oligo onycho oophoro ophthalmo orchi osteo oto ovario pachy pan para patho peri pharyngo
+    phono photo phyto pneumo poly post pre presby procto pseudo psycho pyelo pyo rachi radio retro rhino salpingo sarco
+    schizo sclero semi sialo spleno spondylo staphylo steno stomato strepto sub super supra tachy thermo thoraco thrombo
+    thyro tracheo trans tri tropho ultra uni uretero urethro uro vaso veno ventriculo xero
     """.split()
 )
 """Combining forms of medical terms: the one before "myositis" or "cephaly" says what is meant."""

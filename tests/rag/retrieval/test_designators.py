@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.retrieval.designators import names, other, tells
+from rag.retrieval.designators import alone, names, other, tells
 
 SIBLINGS = [
     ("What are the symptoms of Spinocerebellar ataxia 26?", ("Spinocerebellar ataxia 2", "SCA2")),
@@ -12,8 +12,8 @@ SIBLINGS = [
     ("what causes pseudohypoaldosteronism type i", ("pseudohypoaldosteronism type 2",)),
     ("What is (are) factor X deficiency?", ("Factor XI deficiency", "F11 deficiency")),
     ("is factor x deficiency dangerous", ("Factor XI deficiency", "F11 deficiency")),
-    ("What are the symptoms of Maple syrup urine disease type 1B?", ("Maple syrup urine disease type 1A", "MSUD type 1A")),
-    ("What are the symptoms of Charcot-Marie-Tooth disease type 2L?", ("Charcot-Marie-Tooth disease type 2F", "CMT 2F")),
+    ("symptoms of Maple syrup urine disease type 1B?", ("Maple syrup urine disease type 1A", "MSUD type 1A")),
+    ("symptoms of Charcot-Marie-Tooth disease type 2L?", ("Charcot-Marie-Tooth disease type 2F", "CMT 2F")),
     ("My son has type 1 diabetes. Can he eat honey?", ("Type 2 Diabetes",)),
     ("how do you catch hepatitis b", ("Hepatitis C",)),
     ("hepatitis B or D: which is worse?", ("Hepatitis C",)),
@@ -57,3 +57,13 @@ def test_what_names_none_or_the_same_is_left(question: str, known: tuple[str, ..
 def test_a_question_without_a_sign_is_not_looked_at() -> None:
     assert not tells("What are the symptoms of gout?")
     assert not tells("my baby is 3 weeks old and has a rash")
+
+
+def test_what_is_asked_for_alone_is_told_where_the_page_is_broader() -> None:
+    broad, five = names("Leber congenital amaurosis", ("LCA",)), names("Leber congenital amaurosis 5", ("LCA5",))
+    assert alone("symptoms of Leber congenital amaurosis 16", [broad]) == ("amaurosis 16",)
+    assert alone("symptoms of Leber congenital amaurosis 5", [broad, five]) == ()
+    assert alone("is type 2L of Charcot-Marie-Tooth rare", [names("Charcot-Marie-Tooth disease")]) == ("type 2L",)
+    assert alone("hepatitis B or C", [names("Hepatitis")]) == ("hepatitis B", "hepatitis C")
+    assert alone("my diabetes started 2 years ago", [names("Diabetes")]) == ()
+    assert alone("symptoms of gout", []) == ()

@@ -221,6 +221,16 @@ def test_what_needs_cuda_is_said_by_name_with_its_stand_in(name: str) -> None:
     assert on_gpu.model_copy(update={"weights": recipe.weights}) == recipe
 
 
+@pytest.mark.parametrize("native", ["bf16", "fp32"])
+def test_bf16_is_trained_in_only_where_the_processor_multiplies_it(
+    native: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("index.embedder.native_precision", lambda device: native)
+    taken, notes = base.adapted(load_recipe("jeanrobert", ["weights.quantization=none"]), cuda=False)
+    assert taken.weights.precision == native
+    assert bool(notes) == (native != "bf16")
+
+
 @pytest.mark.medquad
 def test_tinyllamas_prompt_and_end(tinyllama_tokenizer: Path) -> None:
     from transformers import AutoTokenizer

@@ -99,7 +99,7 @@ lint: setup  ## the linter and the type checker
 	@$(PY) -m mypy
 
 test: setup  ## all tests that this machine can run; says what it skipped and why
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -rs -n 2 --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(PY) -m pytest -rs --durations=20 -n 2 --dist loadfile $(ARGS)
 
 clean:  ## remove what was generated: data/ and caches (asks nothing; .venv stays)
 	@rm -rf data .pytest_cache .mypy_cache .ruff_cache build *.egg-info

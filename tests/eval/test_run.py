@@ -78,7 +78,7 @@ def place(weights: None, tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture(scope="module")
 def first(place: Place) -> dict[str, Any]:
     """The results of a run that was killed while it generated, and then run again."""
-    command = place.command("eval", "-n", "8", "--tokens", "40", "--out", str(place.folder / "first"))
+    command = place.command("eval", "-n", "5", "--tokens", "40", "--out", str(place.folder / "first"))
     with (place.folder / "killed.log").open("w") as log:
         killed = subprocess.Popen(command, cwd=ROOT, env=place.environment, stdout=log, stderr=log)
         cache = place.folder / "data" / "eval" / "drafts.jsonl"
@@ -90,7 +90,7 @@ def first(place: Place) -> dict[str, Any]:
     assert killed.returncode == -signal.SIGKILL, (place.folder / "killed.log").read_text()
     assert not (place.folder / "first").exists()
     before = place.drafts
-    done = place.run("eval", "-n", "8", "--tokens", "40", "--out", str(place.folder / "first"))
+    done = place.run("eval", "-n", "5", "--tokens", "40", "--out", str(place.folder / "first"))
     assert done.returncode == 0, done.stderr
     assert "corpus medcite's starter corpus (" in done.stderr
     keys = [json.loads(line)["key"] for line in place.drafts if line.endswith("}")]
@@ -112,7 +112,7 @@ def test_every_mode_is_in_both_regimes_with_intervals(place: Place, first: dict[
     assert rows["base", "indexed"] == {**rows["base", "withheld"], "regime": "indexed"}
     assert {row["mode"] for row in first["forced"]} == {"finetuned+rag", "base+rag", "extractive"}
     asked = [example["question"] for example in first["examples"]]
-    assert first["questions"]["n"] == 8 >= len(asked) == len(set(asked))
+    assert first["questions"]["n"] == 5 >= len(asked) == len(set(asked))
     assert {"base-none", "finetuned+rag-withheld", "extractive-indexed"} <= set(first["spent"])
     assert sum(first["spent"].values()) > 0
     assert first["retrieval"]["own"]["as written"]["n"] > 0
@@ -139,7 +139,7 @@ def test_a_second_run_generates_nothing_and_gives_the_same_figures(place: Place,
     for folder in (place.folder / "data" / "eval" / "predictions").iterdir():
         for answers in folder.glob("*.jsonl"):
             answers.unlink()  # so that every prompt is made again, by another process, and finds its draft
-    done = place.run("eval", "-n", "8", "--tokens", "40", "--out", str(place.folder / "second"))
+    done = place.run("eval", "-n", "5", "--tokens", "40", "--out", str(place.folder / "second"))
     assert done.returncode == 0, done.stderr
     assert place.drafts == drafts
     second = place.results("second")

@@ -1,4 +1,4 @@
-"""Conditions that a number, a letter or "non-" tells apart: type 1 and type 2, factor X and XI, hepatitis B and C.
+"""Conditions that a number, a letter, "non-" or an age tells apart: type 1 and 2, factor X and XI, hepatitis B and C.
 
     other("symptoms of spinocerebellar ataxia 26", names("Spinocerebellar ataxia 2"))   ->  True
     other("can type 1 turn into type 2 diabetes", names("Type 2 Diabetes"))             ->  False
@@ -22,6 +22,9 @@ _TYPE = frozenset({"type", "types"})
 _LETTERED = _TYPE | {"factor", "vitamin", "hepatitis", "protein"}
 """Words that a letter follows; one in lower case counts behind them alone."""
 _JOINED = frozenset({"and", "or", "to", "vs", "versus", "than"})
+_YOUNG = frozenset({"childhood", "pediatric", "paediatric", "juvenile", "infantile", "neonatal"})
+_ADULT = frozenset({"adult"})
+"""Ages that name a condition. "My children" and "adults" say who asks, too, and are not among them."""
 _MEASURED = re.compile(
     r"(?:years?|yrs?|months?|weeks?|wks?|days?|hours?|hrs?|minutes?|mins?|times?|mg|mcg|ml|cm|mm|kg|lbs?|pounds?|pills?"
     r"|tablets?|doses?|percent|people|children|kids|or|to)\b|%",
@@ -41,12 +44,14 @@ _SHORT = re.compile(r"[A-Za-z]{2,6}-?(\d{1,2}[A-Za-z]?)")
 @dataclass(frozen=True, slots=True)
 class Named:
     """A page's names: the stemmed words of its title, its title's designators, those of all names, and words that
-    stand behind "non-" in one of them."""
+    stand behind "non-" in one of them; `adult`, `young`: whether the title is of this age alone."""
 
     words: frozenset[str]
     title: frozenset[str]
     every: frozenset[str]
     negated: frozenset[str]
+    adult: bool = False
+    young: bool = False
 
 
 def names(title: str, synonyms: Sequence[str] = ()) -> Named:
@@ -66,12 +71,22 @@ def _names(title: str, synonyms: tuple[str, ...]) -> Named:
     read = _Read(title, title=True)
     own = {at: read.sign(at) for at in range(len(read.raw))}
     words = {read.stems[at] for at, sign in own.items() if not sign and read.lower[at] not in _TYPE | SEARCH_STOP}
-    return Named(frozenset(words), frozenset(own.values()) - {""}, frozenset(every), frozenset(negated))
+    signs = frozenset(own.values()) - {""}
+    return Named(frozenset(words), signs, frozenset(every), frozenset(negated), *_ages(read.lower))
+
+
+def _ages(said: Sequence[str]) -> tuple[bool, bool]:
+    """Whether words name an adult's condition alone, and a young one's alone."""
+    adult, young = not _ADULT.isdisjoint(said), not _YOUNG.isdisjoint(said)
+    return adult and not young, young and not adult
 
 
 def other(question: str, page: Named) -> bool:
-    """Whether the question names a condition by a number, a letter or "non-" that is not among the page's own."""
+    """Whether the question names a condition by a number, a letter, "non-" or an age that is not the page's own."""
     read = _read(question)
+    adult, young = _ages(read.lower)
+    if (page.adult and young) or (page.young and adult):
+        return True
     for word in read.negated() & page.words:
         if word not in page.negated and word not in read.plain():
             return True
@@ -96,7 +111,7 @@ def alone(question: str, pages: Sequence[Named]) -> tuple[str, ...]:
 def tells(question: str) -> bool:
     """Whether a question may name one condition among several; where not, `other` is False for every page."""
     read = _read(question)
-    return "non" in read.lower or any(read.sign(at) for at in range(len(read.raw)))
+    return not {"non", *_YOUNG, *_ADULT}.isdisjoint(read.lower) or any(read.sign(at) for at in range(len(read.raw)))
 
 
 class _Read:

@@ -36,14 +36,14 @@ NAME_BONUS = 1.2
 
 _FORMS = frozenset(
     """
-    adeno adreno angio anti arthro atrio auto baro bi blepharo brachy brady broncho cardio cephalo cerebro cheilo chole
-    chondro chrono cranio cryo cyto dacryo dermato di dys electro encephalo endo entero epi erythro extra fibro gastro
-    glosso gluco glyco gyno haemato hemato hemi hepato histo hydro hyper hypo immuno infra inter intra karyo kerato
-    laryngo leuko lipo lympho macro mal masto mega meningo meso meta micro mono multi myelo myo nano naso necro neo
-    nephro neuro non oculo oligo onycho oophoro ophthalmo orchi osteo oto ovario pachy pan para patho peri pharyngo
-    phono photo phyto pneumo poly post pre presby procto pseudo psycho pyelo pyo rachi radio retro rhino salpingo sarco
-    schizo sclero semi sialo spleno spondylo staphylo steno stomato strepto sub super supra tachy thermo thoraco thrombo
-    thyro tracheo trans tri tropho ultra uni uretero urethro uro vaso veno ventriculo xero
+    adeno adreno allo angio anti arthro atrio auto baro bi blepharo brachy brady broncho cardio cephalo cerebro cheilo
+    chole chondro chrono cranio cryo cyto dacryo dermato di dys electro encephalo endo entero epi erythro extra fibro
+    gastro glosso gluco glyco gyno haemato hemato hemi hepato histo hydro hyper hypo immuno infra inter intra karyo
+    kerato laryngo leuko lipo lympho macro mal masto mega meningo meso meta micro mono multi myelo myo nano naso necro
+    neo nephro neuro non oculo oligo onycho oophoro ophthalmo orchi osteo oto ovario pachy pan para patho peri
+    pharyngo phono photo phyto pneumo poly post pre presby procto pseudo psycho pyelo pyo rachi radio retro rhino
+    salpingo sarco schizo sclero semi sialo spleno spondylo staphylo steno stomato strepto sub super supra tachy
+    thermo thoraco thrombo thyro tracheo trans tri tropho ultra uni uretero urethro uro vaso veno ventriculo xero
     """.split()
 )
 """Combining forms of medical terms: the one before "myositis" or "cephaly" says what is meant."""
@@ -116,7 +116,8 @@ class Speller:
             new = new or self._possessive(word)
             if not new and not self.knows(word):
                 beside = [found[at] for at in (place - 1, place + 1) if 0 <= at < len(found)]
-                new = self._nearest(word) or self._in_phrase(word, beside) or self._apart(word)
+                acronym = match.group().isupper() and not text.isupper()  # one letter off, and it is another
+                new = "" if acronym else self._nearest(word) or self._in_phrase(word, beside) or self._apart(word)
             if new:
                 pieces += [text[last : match.start()], new]
                 changes.append((text[match.start() : end], new))
@@ -157,6 +158,8 @@ class Speller:
     def _search(self, word: str) -> str:
         if len(word) < SHORTEST or not word.isalpha():
             return ""
+        # A combining form is shared by words that mean anything: hydrolethalus is no slip of hydrocephalus.
+        formed = max((at for at in range(2, len(word) - FORMED + 1) if word[:at] in _FORMS), default=0)
         limit = 1 if len(word) < 7 else 2 if len(word) < 12 else 3
         best, least = "", math.inf
         alike = [one for one in self._of_sound.get(_sound(word), ()) if not _opposed(word, one)]
@@ -170,6 +173,8 @@ class Speller:
             for candidate, edits, _ in near:
                 named, count = candidate in self._names, self._counts.get(candidate, 1)
                 other_start = candidate[0] != word[0]
+                if formed and edits > 1 and candidate.startswith(word[:formed]):
+                    other_start = candidate[formed : formed + 1] != word[formed]
                 if (other_start and (edits > 1 or len(word) < 6)) or _opposed(word, candidate):
                     continue
                 if edits > 1 and not named and (count < FREQUENT or len(word) < 9):

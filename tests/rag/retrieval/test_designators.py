@@ -19,6 +19,8 @@ SIBLINGS = [
     ("hepatitis B or D: which is worse?", ("Hepatitis C",)),
     ("not enough vitamin d", ("Vitamin K",)),
     ("What is childhood non-Hodgkin lymphoma?", ("Childhood Hodgkin Lymphoma",)),
+    ("What are the stages of Childhood Non-Hodgkin Lymphoma?", ("Adult Non-Hodgkin Lymphoma",)),
+    ("adult hodgkin lymphoma treatment", ("Childhood Hodgkin Lymphoma",)),
     ("bipolar 2 medication", ("Bipolar I disorder",)),
 ]  # fmt: skip
 THE_SAME = [
@@ -29,6 +31,9 @@ THE_SAME = [
     ("difference between hodgkin and non-hodgkin lymphoma", ("Hodgkin Lymphoma",)),
     ("treatments for non hodgkin lymphoma", ("Non-Hodgkin Lymphoma",)),
     ("hepatitis B or C: which is worse?", ("Hepatitis C",)),
+    ("childhood non-hodgkin lymphoma", ("Childhood Non-Hodgkin Lymphoma",)),
+    ("is childhood leukemia other than in an adult", ("Adult Acute Lymphoblastic Leukemia",)),
+    ("I have three children and hodgkin lymphoma", ("Adult Hodgkin Lymphoma",)),
     ("is hepatitis a disease", ("Hepatitis C",)),
 ]
 NO_SIGN = [

@@ -12,7 +12,7 @@ from rag.retrieval.spelling import Speller
 NAMES = (
     "Alzheimer's Disease", "Parkinson's Disease", "Diabetes", "Shingles", "Pinkeye", "Heart Attack", "Pneumonia",
     "Carpal Tunnel Syndrome", "Psoriasis", "Schizophrenia", "Diarrhea", "Fibromyalgia", "Kidney Stones", "Eczema",
-    "Polymyositis", "Microcephaly", "Dysentery",
+    "Polymyositis", "Microcephaly", "Dysentery", "Hydrocephalus", "CCHF",
 )  # fmt: skip
 TEXT = "The symptoms of a contagious disease spread. Treatment helps the pressure of the blood. " * 30
 
@@ -63,6 +63,11 @@ def test_what_is_right_or_unknown_stays(speller: Speller, text: str) -> None:
         # Only the combining form differs: another condition, and no slip.
         ("symptoms of pyomyositis", "symptoms of pyomyositis"),
         ("macrocephaly in babies", "macrocephaly in babies"),
+        ("hydrolethalus syndrome", "hydrolethalus syndrome"),
+        ("is CHHF deadly", "is CHHF deadly"),
+        ("IS MIKROCEPHALY DEADLY", "IS microcephaly DEADLY"),
+        ("hydrocefalus", "hydrocephalus"),
+        ("hydrosephallus", "hydrocephalus"),
         ("polymiositis", "polymyositis"),
         ("mikrocephaly", "microcephaly"),
         ("dysentry", "dysentery"),

@@ -59,7 +59,10 @@ _POINTER = re.compile(
     r"^(?:these resources|if the information is available, the table|the human phenotype ontology"
     r"|you can use the medlineplus medical dictionary|the frequency (?:of a sign or symptom|may also be listed)"
     r"|signs and symptoms approximate number of patients|for example, a frequency of"
-    r"|sometimes, no information on frequency|in these cases, the sign or symptom"
+    r"|sometimes, no information on frequency|in these cases, the sign or symptom|because these frequencies are based"
+    r"|\(?hpo\) has collected|much of this information comes from|the first number of the fraction is"
+    r"|these have been retrieved from|(?:general )?information about clinical trials is available"
+    r"|for more specific results, refine|see the treatment options section"
     r"|genetic testing registry|gene ?review|medlineplus encyclopedia|\(?watch the video|click here|read more"
     r"|\(?see (?:the )?(?:figure|video|illustration))",
     re.IGNORECASE,

@@ -55,6 +55,12 @@ def test_headings_and_questions_say_nothing() -> None:
     assert says_nothing("How is it treated?", item=False)
     assert says_nothing("These resources address the diagnosis or management of gout:", item=False)
     assert not says_nothing("Rest.", item=False)
+    # What GARD and NCI say of their own tables and listings, on thousands of pages alike.
+    assert says_nothing("(HPO) has collected information on how often a sign or symptom occurs.", item=False)
+    assert says_nothing("Much of this information comes from Orphanet, a European database.", item=False)
+    assert says_nothing("Because these frequencies are based on a specific study, they may differ.", item=False)
+    assert says_nothing("These have been retrieved from NCI's listing of clinical trials.", item=False)
+    assert not says_nothing("Clinical trials are testing new treatments for gout.", item=False)
     assert says_nothing("NIH: National Institute on Aging and Its Offices", item=False)
     assert says_nothing("In these cases, the sign or symptom may be rare or common.", item=False)
     assert not says_nothing("Treatment of gout may include", item=False)

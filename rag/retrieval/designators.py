@@ -4,8 +4,8 @@
     other("can type 1 turn into type 2 diabetes", names("Type 2 Diabetes"))             ->  False
 
 Such pages share all but one sign of a name, which no embedder weighs and BM25 does not see. Of 100 answers to questions
-whose own page was taken out of the index, 17 came from a page that another number names
-(`eval/datasets/questions/withheld.jsonl`). Where a question says which, a page on another is not searched. No command.
+whose own page was taken out of the index, 12 came from a page that another number names
+(docs/measurements/2026-11-28-names.md). Where a question says which, a page on another is not searched. No command.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ _MEASURED = re.compile(
     re.IGNORECASE,
 )
 """What makes the number before it an amount: "asthma 2 years ago"."""
+MOST_SIGNS = 100
+"""Numbers and letters of a text that are looked at, from its start: it is compared with hundreds of pages."""
 _WORD = re.compile(r"[^\W_]+")
 _BESIDE = re.compile(r"[\s,]*|\s*[-/&]\s*")
 """What may stand between a name and its number; "disease. 12 years" is no name."""
@@ -65,14 +67,13 @@ def _names(title: str, synonyms: tuple[str, ...]) -> Named:
     negated: set[str] = set()
     for name in (title, *synonyms):
         read = _Read(name, title=True)
-        every |= {read.sign(at) for at in range(len(read.raw))} - {""}
+        every |= set(read.signs.values())
         every |= {short[1].lower() for word in read.raw if (short := _SHORT.fullmatch(word))}
-        negated |= read.negated()
+        negated |= read.negated
     read = _Read(title, title=True)
-    own = {at: read.sign(at) for at in range(len(read.raw))}
-    words = {read.stems[at] for at, sign in own.items() if not sign and read.lower[at] not in _TYPE | SEARCH_STOP}
-    signs = frozenset(own.values()) - {""}
-    return Named(frozenset(words), signs, frozenset(every), frozenset(negated), *_ages(read.lower))
+    plain = [at for at in range(len(read.raw)) if at not in read.signs and read.lower[at] not in _TYPE | SEARCH_STOP]
+    words = frozenset(read.stems[at] for at in plain)
+    return Named(words, frozenset(read.signs.values()), frozenset(every), frozenset(negated), *_ages(read.lower))
 
 
 def _ages(said: Sequence[str]) -> tuple[bool, bool]:
@@ -87,8 +88,8 @@ def other(question: str, page: Named) -> bool:
     adult, young = _ages(read.lower)
     if (page.adult and young) or (page.young and adult):
         return True
-    for word in read.negated() & page.words:
-        if word not in page.negated and word not in read.plain():
+    for word in read.negated & page.words:
+        if word not in page.negated and word not in read.plain:
             return True
     if not page.title:
         return False
@@ -111,7 +112,7 @@ def alone(question: str, pages: Sequence[Named]) -> tuple[str, ...]:
 def tells(question: str) -> bool:
     """Whether a question may name one condition among several; where not, `other` is False for every page."""
     read = _read(question)
-    return not {"non", *_YOUNG, *_ADULT}.isdisjoint(read.lower) or any(read.sign(at) for at in range(len(read.raw)))
+    return not {"non", *_YOUNG, *_ADULT}.isdisjoint(read.lower) or bool(read.signs)
 
 
 class _Read:
@@ -127,9 +128,15 @@ class _Read:
         edges = [(match.start(), match.end()) for match in found]
         gaps = [self.text[end:start] for (_, end), (start, _) in itertools.pairwise(edges)]
         self.beside = [False, *(bool(_BESIDE.fullmatch(gap)) for gap in gaps)]
-        self.rest = [self.text[end:] for _, end in edges]
+        # Only what may follow a number is looked at: a message may be long.
+        self.rest = [self.text[end : end + 20] for _, end in edges]
+        behind = {at + 1 for at, word in enumerate(self.lower) if word == "non"}
+        self.negated = {self.stems[at] for at in behind if at < len(self.stems)}
+        self.plain = {word for at, word in enumerate(self.stems) if at not in behind}
+        signs = ((at, sign) for at in range(len(self.raw)) if (sign := self._sign(at)))
+        self.signs = dict(itertools.islice(signs, MOST_SIGNS))
 
-    def sign(self, at: int) -> str:
+    def _sign(self, at: int) -> str:
         """The designator that this word may be, in one spelling ("II" is "2"), or nothing."""
         raw, word = self.raw[at], self.lower[at]
         after = self.lower[at - 1] if at else ""
@@ -150,9 +157,8 @@ class _Read:
     def asked(self, name: frozenset[str]) -> Iterator[tuple[str, str]]:
         """The designators beside a word of a name, with the word before: "ataxia 26", "type 2", "hepatitis B or C"."""
         last = -9
-        for at in range(1, len(self.raw)):
-            sign = self.sign(at)
-            if not sign or not self.beside[at]:
+        for at, sign in self.signs.items():
+            if not self.beside[at]:
                 continue
             before = self.stems[at - 1] in name
             if self.lower[at - 1] in _TYPE:
@@ -162,14 +168,6 @@ class _Read:
             if before or joined:
                 last = at
                 yield sign, f"{self.raw[at - 1 if before else at - 3]} {self.raw[at]}"
-
-    def negated(self) -> set[str]:
-        """Words behind "non"."""
-        return {self.stems[at + 1] for at, word in enumerate(self.lower[:-1]) if word == "non"}
-
-    def plain(self) -> set[str]:
-        """Words that do not stand behind "non"."""
-        return {word for at, word in enumerate(self.stems) if not at or self.lower[at - 1] != "non"}
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rag.retrieval.designators import alone, names, other, tells
@@ -72,3 +74,11 @@ def test_what_is_asked_for_alone_is_told_where_the_page_is_broader() -> None:
     assert alone("hepatitis B or C", [names("Hepatitis")]) == ("hepatitis B", "hepatitis C")
     assert alone("my diabetes started 2 years ago", [names("Diabetes")]) == ()
     assert alone("symptoms of gout", []) == ()
+
+
+def test_a_long_message_takes_no_longer_for_many_pages() -> None:
+    message = "my uncle has type 2 diabetes and walks 3 miles " * 4000
+    pages = [names(f"Diabetes type {n}") for n in range(300)]
+    started = time.perf_counter()
+    assert sum(other(message, page) for page in pages) == 299
+    assert time.perf_counter() - started < 5

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from index.words import SEARCH_STOP, fold, stem
+from index.words import SEARCH_STOP, fold, runs, stem
 
 _TYPE = frozenset({"type", "types"})
 _LETTERED = _TYPE | {"factor", "vitamin", "hepatitis", "protein"}
@@ -33,7 +33,6 @@ _MEASURED = re.compile(
 """What makes the number before it an amount: "asthma 2 years ago"."""
 MOST_SIGNS = 100
 """Numbers and letters of a text that are looked at, from its start: it is compared with hundreds of pages."""
-_WORD = re.compile(r"[^\W_]+")
 _BESIDE = re.compile(r"[\s,]*|\s*[-/&]\s*")
 """What may stand between a name and its number; "disease. 12 years" is no name."""
 _NUMBER = re.compile(r"\d{1,3}[a-z]?")
@@ -121,7 +120,7 @@ class _Read:
     def __init__(self, text: str, title: bool = False) -> None:
         self.title = title
         self.text = fold(text)
-        found = list(_WORD.finditer(self.text))
+        found = runs(self.text)
         self.raw = [match.group() for match in found]
         self.lower = [word.lower() for word in self.raw]
         self.stems = [stem(word) for word in self.lower]

@@ -93,7 +93,7 @@ def test_the_decision_answers_no_more_of_the_uncovered_than_it_may() -> None:
     dice = np.random.default_rng(0)
 
     def case(kind: str, answer: bool) -> Case:
-        return Case(kind, {name: dice.normal(2.0 * answer) for name in DECIDING}, answer)
+        return Case(kind, {name: round(dice.normal(2.0 * answer), 1) for name in DECIDING}, answer)
 
     found = [case("uncovered other", False) for _ in range(200)] + [case("alexa", True) for _ in range(200)]
     decision, shares = decided(found)
@@ -108,7 +108,8 @@ def test_a_likelier_page_never_makes_an_answer_less_likely() -> None:
     for _ in range(400):
         answer = bool(dice.integers(2))
         # The data say the opposite: a likely page goes with what is not to be answered.
-        values = {name: dice.normal(1.0 * answer) for name in DECIDING} | {"page": dice.normal(-1.0 * answer)}
+        values = {name: round(dice.normal(1.0 * answer), 1) for name in DECIDING}
+        values["page"] = round(dice.normal(-1.0 * answer), 1)
         found.append(Case("uncovered other" if not answer else "alexa", values, answer))
     decision, _ = decided(found)
     known = dict(found[0].values)

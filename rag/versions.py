@@ -13,10 +13,10 @@ GENERATION_VERSION = 1
 """Raise it when the same messages, weights and settings give another text: templates, decoding, int8 arithmetic, and
 the evaluation's batched decoding."""
 
-RETRIEVAL_VERSION = 7
+RETRIEVAL_VERSION = 8
 """Raise it when the same question and index give other passages, another order or another confidence."""
 
-ANSWER_VERSION = 10
+ANSWER_VERSION = 11
 """Raise it when the same draft and passages give another answer: emergencies, attribution, quoting, doses."""
 
 

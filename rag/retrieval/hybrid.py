@@ -35,7 +35,7 @@ from rag.retrieval.names import Said
 from rag.retrieval.question import parts
 from rag.retrieval.ranking import Asked, Scored, State, pick, score
 from rag.retrieval.reading import Piece, read
-from rag.retrieval.reranker import CHATTER, Candidates, Reranker, candidates, decision_values, rank, spread
+from rag.retrieval.reranker import CHATTER, Candidates, Reranker, candidates, decision_values, left_over, rank, spread
 from rag.retrieval.spelling import Corrected, Speller
 
 RARE = 0.3
@@ -164,7 +164,8 @@ class HybridRetriever(BaseRetriever):
             ranks[place] = max(ranks[place], line.value)
         said = max(lines, key=lambda one: one.value, default=None)
         best = places[said.piece][1] if said else int(order[0])
-        known = decision_values(found.values[best], found.left[best], float(page[best]), float(aspect[best]), said)
+        left = left_over(best, found, asked, scored, self._state)
+        known = decision_values(found.values[best], left, float(page[best]), float(aspect[best]), said)
         return Weighed(ranks, pages, worths, best, known)
 
     def _worth(self, asked: Asked, scored: Scored, found: Candidates) -> np.ndarray:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,12 @@ general: of type information. first: the first passage of its answer. names: nam
 """
 
 LEFT = ("title_left", "name_left")
-"""What of its names and the question's does not agree, by rarity: the rarest word of the page's title that the question
-does not hold, and the rarest topic word of the question that is some topic's name, or in no page, but not this page's.
+"""What of its names and the question's does not agree, by rarity.
+
+title_left: the rarest word of the page's title that the question does not hold; 0 where all topic words of the
+question are in its names and no other candidate's name has them: "factor V Leiden" says what "factor V Leiden
+thrombophilia" says, "diabetes" is not "diabetes insipidus". name_left: the rarest topic word of the question that is
+some topic's name, or in no page, but not this page's.
 """
 
 _CHATTER = """
@@ -81,12 +85,14 @@ CHATTER = frozenset(terms(_CHATTER))
 
 @dataclass(frozen=True)
 class Candidates:
-    """One passage of each candidate answer: its place in the `Scored` (n,), its features (n, len(FEATURES)) and what of
-    names is left over, (n, len(LEFT))."""
+    """One passage of each candidate answer: its place in the `Scored` (n,) and its features (n, len(FEATURES)).
+
+    `hidden`: stemmed words of a name that the pages are not known by.
+    """
 
     places: np.ndarray
     values: np.ndarray
-    left: np.ndarray
+    hidden: frozenset[str] = frozenset()
 
 
 def candidates(asked: Asked, scored: Scored, state: State, hidden: frozenset[str] = frozenset()) -> Candidates:
@@ -110,11 +116,36 @@ def candidates(asked: Asked, scored: Scored, state: State, hidden: frozenset[str
     question = _Question(asked, state)
     values = np.array([question.values(place, scored, hidden) for place in places], dtype=np.float64)
     values = values.reshape(-1, len(FEATURES))
-    left = np.array([question.left(place, scored, hidden) for place in places], dtype=np.float64)
     for margin, cosine in (("question_margin", "question_cosine"), ("passage_margin", "passage_cosine")):
         column = values[:, FEATURES.index(cosine)]
         values[:, FEATURES.index(margin)] = column - column.max(initial=-1.0)
-    return Candidates(np.array(places, dtype=np.int64), values, left.reshape(-1, len(LEFT)))
+    return Candidates(np.array(places, dtype=np.int64), values, hidden)
+
+
+def left_over(best: int, found: Candidates, asked: Asked, scored: Scored, state: State) -> np.ndarray:
+    """The values of LEFT, (len(LEFT),), of the candidate at `best`."""
+    pair, part = int(scored.pairs[found.places[best]]), int(scored.part[found.places[best]])
+    words, weights = asked.words[part], asked.weights[part].tolist()
+    own = [name for name in state.names_of(pair) if name != found.hidden]
+    known = frozenset().union(*own)
+    also = known if found.hidden else known | state.asked_of(pair)
+    topical = _topical(asked.texts[part], words).tolist()
+    unnamed = [weight for word, weight, one in zip(words, weights, topical, strict=True) if one and word not in also
+               and (word in state.named_by or state.lexical.term(word) is None)]  # fmt: skip
+    said = {word for word, one in zip(words, topical, strict=True) if one and word in known}
+    others = (state.names_of(row) for row in set(scored.pairs[found.places].tolist()))
+    shared = not said or any(
+        any(said <= name for name in names) for names in others if not set(own).intersection(names)
+    )
+    title = own[0] if own and (unnamed or shared) else frozenset()
+    return np.array([max((state.weight(word) for word in title.difference(words)), default=0.0),
+                     max(unnamed, default=0.0)])  # fmt: skip
+
+
+def _topical(text: str, words: Sequence[str]) -> np.ndarray:
+    """Which of a text's words say neither what is asked nor who asks, (n,)."""
+    rest = set(terms(of.TYPED.sub(" ", text))) - CHATTER
+    return np.array([word in rest for word in words], dtype=bool)
 
 
 class _Question:
@@ -125,10 +156,7 @@ class _Question:
         self.state = state
         self.aspects = of.asked(asked.texts[0])
         self.every = {word for words in asked.words for word in words}
-        self.topical: list[np.ndarray] = []
-        for text, words in zip(asked.texts, asked.words, strict=True):
-            rest = set(terms(of.TYPED.sub(" ", text))) - CHATTER
-            self.topical.append(np.array([word in rest for word in words], dtype=bool))
+        self.topical = [_topical(text, words) for text, words in zip(asked.texts, asked.words, strict=True)]
         self.named: dict[int, float] = {}
         for share, pairs in asked.names:
             for pair in pairs.tolist():
@@ -174,19 +202,6 @@ class _Question:
             "whole_name": float(title_asked > 0.999),
         }
         return [given[name] for name in FEATURES]
-
-    def left(self, place: int, scored: Scored, hidden: frozenset[str]) -> list[float]:
-        """The values of LEFT."""
-        state, pair, part = self.state, int(scored.pairs[place]), int(scored.part[place])
-        words, weights = self.asked.words[part], self.asked.weights[part]
-        names = [name for name in state.names_of(pair) if name != hidden]
-        title = names[0] if names else frozenset()
-        own = frozenset().union(*names, () if hidden else state.asked_of(pair))
-        name_left = 0.0
-        for word, weight, topical in zip(words, weights.tolist(), self.topical[part].tolist(), strict=True):
-            if topical and word not in own and (word in state.named_by or state.lexical.term(word) is None):
-                name_left = max(name_left, weight)
-        return [max((state.weight(word) for word in title.difference(words)), default=0.0), name_left]
 
 
 def rank(page: np.ndarray, aspect: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ from rag.retrieval import ranking
 from rag.retrieval.hybrid import HybridRetriever
 from rag.retrieval.names import Names, Said, other_name
 from rag.retrieval.question import MAX_WORDS, parts
+from rag.retrieval.ranking import score
+from rag.retrieval.reranker import candidates, left_over
 from tests import fakes
 
 
@@ -235,3 +237,27 @@ def test_the_other_name_by_which_a_page_is_asked_for() -> None:
         other_name(Said.of(""), dengue) == other_name(Said.of("What is dengue?"), page(1, "q", "a", "Dengue", ())) == ""
     )
     assert other_name(Said.of("What is a stroke?"), page(2, "q", "a", "", ("Stroke",))) == "Stroke"
+
+
+@pytest.mark.parametrize(
+    ("question", "title", "more"),
+    [
+        # A title may say more than the question where its first words name nothing else.
+        ("What is factor V Leiden?", "Factor V Leiden thrombophilia", False),
+        ("What is the outlook for diabetes?", "Diabetes insipidus", True),
+        ("What is Leiden retinopathy?", "Factor V Leiden thrombophilia", True),
+    ],
+)
+def test_what_a_title_says_more_counts_where_it_tells_conditions_apart(
+    question: str, title: str, more: bool, tmp_path: Path
+) -> None:
+    titles = ("Factor V Leiden thrombophilia", "Diabetes insipidus", "Diabetes mellitus", "Asthma", "Retinopathy")
+    pairs = [page(n, f"What is {one}?", f"{one} is a condition of some people.", one) for n, one in enumerate(titles)]
+    retriever = make(tmp_path, pairs)
+    asked = retriever.asked(question)
+    scored = score(asked, retriever.state, retriever.settings)
+    found = candidates(asked, scored, retriever.state)
+    best = scored.pairs[found.places].tolist().index(titles.index(title))
+    title_left, name_left = left_over(best, found, asked, scored, retriever.state)
+    assert (title_left > 0) == more
+    assert (name_left > 0) == ("retinopathy" in question)

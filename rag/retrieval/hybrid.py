@@ -27,7 +27,7 @@ from configs.errors import UserError
 from configs.schema import Retriever
 from index.growing import Encode, filled
 from index.store import Index, read_manifest
-from index.words import terms
+from index.words import terms, words
 from rag.retrieval.aspects import kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.lay_names import with_medical_names
@@ -49,6 +49,9 @@ rankings. A sentence says little of what a message is about. LONG and MEAN are c
 SHORT on people's validation questions (n 119): 104 right answers first, 99 without."""
 UNREAD = 0.1
 """What a passage that was not read is put below the worst sentence, for each place in the re-ranker's order."""
+VERY_SAME = 0.95
+"""Confidence, at least, where the first answer's own question is asked, letter for letter but for case, accents and
+punctuation: a corpus without names of topics says little else of what its pages are on."""
 REMEMBERED = 16
 """Texts whose vectors are kept: the emergency classifier and the search read the same question."""
 
@@ -120,6 +123,8 @@ class HybridRetriever(BaseRetriever):
         confidence = self._reranker.confidence(weighed.known)
         ranked = replace(scored, score=spread(scored, weighed.ranks))
         hits = self._hits(ranked, wanted, weighed.pages, weighed.worths)
+        if words(asks.text.lower()) == words(hits[0].pair.question.lower()):
+            confidence = max(confidence, VERY_SAME)
         nearest: dict[str, str] = {}
         for hit in hits:
             nearest.setdefault(hit.pair.title, hit.pair.asks)

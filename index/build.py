@@ -15,9 +15,9 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +185,7 @@ def build(
             pairs=len(pairs),
             passages=len(cuts),
             demonstration=sum(pair.demonstration for pair in pairs),
-            versions={name: version(name) for name in LIBRARIES},
+            versions=_installed(),
             commit=commit,
             files={},
             sources=[asdict(one) for one in corpus.parts],
@@ -217,7 +217,7 @@ def go_on(folder: Path, work: Work, commit: str = "") -> Index:
             index.manifest,
             precision=work.embedder.precision,
             commit=commit,
-            versions={name: version(name) for name in LIBRARIES},
+            versions=_installed(),
         )
         pairs, cuts = list(index.pairs), list(index.passages)
         _Build(folder, pairs, cuts, manifest, manifest.growing["max_tokens"], work).run()
@@ -236,6 +236,15 @@ def _building(folder: Path) -> Iterator[None]:
                 else:
                     stale.unlink(missing_ok=True)
             yield
+
+
+def _installed() -> dict[str, str]:
+    """The versions of what took part, by name: of LIBRARIES those that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def subset(

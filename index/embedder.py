@@ -16,6 +16,7 @@ import numpy as np
 
 from configs import files
 from configs.errors import UserError
+from configs.extras import OR, need
 from configs.schema import Embedder as Settings
 from index.weights import resolve
 
@@ -48,12 +49,13 @@ def embedder_of(settings: Settings) -> EmbedderLike:
     """The embedder of a profile's section, loaded when first needed; only the backend that is named is imported.
 
     The backends give a model the same fingerprint, and the same vectors where their precision is the same. Raises
-    UserError for a precision that the backend does not have.
+    UserError for a precision that the backend does not have, and where its packages are not installed.
     """
     if settings.backend == "onnxruntime":
         from index.onnx_embedder import OnnxEmbedder
 
         return OnnxEmbedder(settings)
+    need("sentence_transformers", f"embedder.backend={settings.backend}", OR)
     return Embedder(settings)
 
 

@@ -30,7 +30,7 @@ def make(tmp_path: Path, target: str, corpus: str, medcite: str, **variables: st
     venv = tmp_path / "venv"
     venv.mkdir(exist_ok=True)
     words = ["make", "-s", f"VENV={venv}", f"MEDCITE={medcite}", target, f"CORPUS={corpus}"]
-    for ready in (venv / f"ready-{name}" for name in ("base", "app", "train", "eval", "dev")):
+    for ready in (venv / f"ready-{name}" for name in ("base", "app", "torch", "train", "eval", "dev")):
         ready.touch()
         words += ["-o", str(ready)]
     env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "CORPUS")}
@@ -82,14 +82,16 @@ def test_a_name_with_blanks_and_an_apostrophe_is_built_and_asked(weights: None, 
 @pytest.mark.parametrize(
     ("target", "installed"),
     [
+        ("ask PROFILE=tinyllama", [".", "base", ".[torch]", "torch base"]),
+        ("chat PROFILE=my/own.toml", [".[app]", "app base", ".[torch]", "torch base"]),
         ("ask", [".", "base"]),
         ("index", [".", "base"]),
         ("chat", [".[app]", "app base"]),
         ("serve", [".[app]", "app base"]),
-        ("finetune", [".[train]", "train base"]),
-        ("eval", [".[eval]", "eval base train"]),
-        ("test", [".[dev]", "dev base app train eval"]),
-        ("lint", [".[dev]", "dev base app train eval"]),
+        ("finetune", [".[train]", "train base torch"]),
+        ("eval", [".[eval]", "eval base torch train"]),
+        ("test", [".[dev]", "dev base app torch train eval"]),
+        ("lint", [".[dev]", "dev base app torch train eval"]),
     ],
 )
 def test_a_target_installs_what_it_needs_and_says_so_by_its_stamps(
@@ -98,12 +100,12 @@ def test_a_target_installs_what_it_needs_and_says_so_by_its_stamps(
     if not shutil.which("make"):
         pytest.skip("make is not installed")
     venv = tmp_path / "venv"
-    words = ["make", "-n", f"VENV={venv}", f"PYTHON={sys.executable}", target, "Q=x"]
+    words = ["make", "-n", f"VENV={venv}", f"PYTHON={sys.executable}", "PROFILE=embedded", *target.split(), "Q=x"]
     env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
     said = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=True).stdout
     editable = [line.rsplit(" -e ", 1)[1].strip("'") for line in said.splitlines() if " -e " in line]
     stamps = [line.split()[1:] for line in said.splitlines() if line.startswith("touch ")]
-    assert editable == installed[:1]
+    assert editable == installed[::2]
     assert [[Path(stamp).name for stamp in line] for line in stamps] == [
-        [f"ready-{name}" for name in installed[1].split()]
+        [f"ready-{name}" for name in line.split()] for line in installed[1::2]
     ]

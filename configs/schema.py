@@ -89,10 +89,10 @@ class Generator(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"] = Field(
         "auto",
         description="auto: bf16 where the hardware multiplies it, else fp16 on CUDA, fp32 on a CPU; "
-        "int8 on a CPU: as auto, with int8 weights for decoding; llamacpp: auto is the file as it is, int8 is q8_0",
+        "int8 on a CPU: as auto; llamacpp: auto is the file as it is, int8 is q8_0",
     )
     cuda_precision: Literal["bf16", "fp16", "int8", "nf4"] | None = Field(
-        None, description="taken instead of precision where CUDA is found"
+        None, description="taken instead of precision where CUDA is found, by transformers"
     )
     slots: int = Field(4, ge=1, description="answers written at once by llamacpp, each with context_tokens of its own")
     threads: int = Field(2, ge=1, description="CPU threads of llamacpp, at most as many as there are cores")

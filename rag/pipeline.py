@@ -66,7 +66,7 @@ class Options:
 
 
 class Pipeline(Runnable[str, Answer]):
-    """The whole path from a question to a cited answer. One thread at a time computes; streams take turns by step."""
+    """The whole path from a question to a cited answer. One thread at a time computes."""
 
     def __init__(self, profile: Profile, index: Index, retriever: HybridRetriever, models: Path) -> None:
         self.profile = profile
@@ -149,7 +149,7 @@ class Pipeline(Runnable[str, Answer]):
     def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any | None) -> Iterator[Answer]:
         """Answer one question in snapshots, the last with `complete=True`; closing the iterator stops the model.
 
-        Several may be open: each step is computed when it is asked for, and a stream that nobody reads on waits alone.
+        Several may be open. One that nobody reads on keeps the others waiting until its text is written, no longer.
         Raises UserError for an empty question, one past MAX_QUESTION_CHARACTERS, an unknown option
         or a mode that this profile does not have.
         """

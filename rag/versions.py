@@ -10,8 +10,8 @@ PROMPT_VERSION = 4
 """Raise it when the same question and passages give other messages: wording, headings, what is cut."""
 
 GENERATION_VERSION = 1
-"""Raise it when the same messages, weights and settings give another text: templates, decoding, int8 arithmetic, and
-the evaluation's batched decoding."""
+"""Raise it when the same messages, weights and settings give another text: templates, and the evaluation's batched
+decoding. What answers people (llama.cpp, `generate`) keeps nothing."""
 
 RETRIEVAL_VERSION = 8
 """Raise it when the same question and index give other passages, another order or another confidence."""

@@ -1,6 +1,6 @@
 """The pipeline's generations in batches: record what it asks, generate it all at once, replay.
 
-    batched = Batched(pipeline.generator); pipeline.use(batched)
+    batched = Batched(local(profile.generator, models), cache, identity); pipeline.use(batched)
     answers = batched.settle(lambda: [pipeline.invoke(q) for q in questions])
 
 What decides an answer stays the pipeline's own code; only the order of generation changes. Greedy.
@@ -12,7 +12,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,10 +19,9 @@ from typing import Any, TypeVar
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 
-from configs import files
+from configs import files, schema
 from configs.errors import UserError
-from rag.generators.base import Generator
-from rag.generators.transformers import TransformersChat
+from rag.generators.transformers import TransformersChat, adapter_off
 
 T = TypeVar("T")
 
@@ -40,24 +38,16 @@ class Draft:
     """Since the draft that was finished before it: over a run these add up to the time of generation."""
 
 
-def local(generator: Generator) -> TransformersChat:
-    """A generator whose model can be asked for more than text. Raises UserError for one of another backend."""
-    if not isinstance(generator, TransformersChat):
-        raise UserError("the evaluation reads the model itself: use --set generator.backend=transformers")
-    return generator
-
-
-def adapter_off(model: Any, off: bool) -> AbstractContextManager[Any]:
-    """A context without the adapter where `off` and where there is one."""
-    return model.disable_adapter() if off and hasattr(model, "disable_adapter") else nullcontext()
+def local(section: schema.Generator, models: Path) -> TransformersChat:
+    """The section's model in transformers, whatever its backend: in batches, and asked for more than text."""
+    return TransformersChat.load(section.model_copy(update={"backend": "transformers"}), models)
 
 
 class Batched:
     """Stands where the pipeline has its generator. Drafts go to `cache`, a JSONL file, as soon as they are made."""
 
-    def __init__(self, generator: Generator, cache: Path, identity: str) -> None:
-        """Raises UserError as `local`, and for a repetition penalty, which `rows.py` does not know."""
-        chat = local(generator)
+    def __init__(self, chat: TransformersChat, cache: Path, identity: str) -> None:
+        """Raises UserError for a repetition penalty, which `rows.py` does not know."""
         if chat.section.repetition_penalty != 1:
             raise UserError(
                 f"generator.repetition_penalty is {chat.section.repetition_penalty:g}: the evaluation decodes greedily "
@@ -147,7 +137,7 @@ class Batched:
         from eval.generation.rows import BatchDecoder
 
         loaded = self.chat.loaded
-        with adapter_off(loaded.model, not adapter):
+        with loaded.turn, adapter_off(loaded.model, not adapter):
             for number, made in BatchDecoder(loaded.model, loaded.stops).run(prompts, limit):
                 ended = made[-1] in loaded.stops
                 kept = made[:-1] if ended else made

@@ -21,6 +21,9 @@ FIRST_GENERATION = (
 )
 """What drafts of generation version 1 are kept under: digests of the code that made the first of them."""
 
+OF_ANSWERS = ("slots", "threads", "prompt_lookup")
+"""Settings of how people are answered, which decide no draft."""
+
 
 def generator_identity(profile: Profile, models: Path) -> str:
     """What decides a greedy draft besides its prompt: both models, settings, arithmetic, libraries, GENERATION_VERSION.
@@ -32,9 +35,9 @@ def generator_identity(profile: Profile, models: Path) -> str:
     from rag.generators.loading import adapter_folder, locate
 
     section = profile.generator
-    settings = section.model_dump(exclude={"adapter"})
-    if settings.get("backend") == "transformers":
-        del settings["backend"]  # the only one there was when the first drafts were made
+    # Drafts are transformers', whatever answers people, and how.
+    settings = section.model_dump(exclude={"adapter", "backend"})
+    settings |= {name: type(section).model_fields[name].default for name in OF_ANSWERS}
     cuda = torch.cuda.is_available()
     place = Path(locate(section, models))
     parts = {

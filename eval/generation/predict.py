@@ -30,6 +30,7 @@ from eval.generation.identity import generator_identity, same_splits
 from eval.generation.remembered import remembering
 from index.build import Report
 from rag.answer import Answer, Sentence, cited
+from rag.generators.base import Generator, create
 from rag.versions import versions
 
 if TYPE_CHECKING:
@@ -188,7 +189,10 @@ class Run:
                 self.say(f"timing {mode}", done, TIMED)
                 yield pipeline.invoke(pair.question, mode=mode).timings.model_dump()
 
-        return list(json.loads(self._kept(f"{mode}-latency-{TIMED}.json", lambda: json.dumps(list(timings())))))
+        # What answers people decides no draft, so the folder's name does not tell it.
+        section = files.digest_json(self.profile.generator.model_dump(mode="json"))[:12]
+        made = self._kept(f"{mode}-latency-{TIMED}-{section}.json", lambda: json.dumps(list(timings())))
+        return list(json.loads(made))
 
     def kept(self, name: str, ask: Callable[[Pipeline], Any]) -> Any:
         """What `ask` finds of the pipeline over the whole index, as JSON gives it back; asked where it is not on disk.
@@ -236,17 +240,23 @@ class Run:
 
     @cached_property
     def _drafts(self) -> Batched:
-        from eval.generation.batched import Batched
-        from rag.generators.transformers import TransformersChat
+        from eval.generation.batched import Batched, local
 
-        chat = TransformersChat.load(self.profile.generator, self.data / "models")
+        chat = local(self.profile.generator, self.data / "models")
         return Batched(chat, self.data / "eval" / "drafts.jsonl", self._identity)
+
+    @cached_property
+    def _people(self) -> Generator:
+        """What answers people, one question at a time."""
+        if self.profile.generator.backend == "transformers":
+            return self._drafts.chat  # not loaded twice
+        return create(self.profile.generator, self.data / "models")
 
     def _over(self, regime: Regime, batched: bool) -> Pipeline:
         """The pipeline with the generator in batches, finding and reading nothing twice, or the one that people get."""
         pipeline = self.pipeline if regime == "indexed" else self._withheld
         if not batched:
-            pipeline.use(self._drafts.chat)
+            pipeline.use(self._people)
             return pipeline
         if regime not in self._remembering:
             self._remembering[regime] = remembering(pipeline)
@@ -262,13 +272,12 @@ class Run:
         import torch
         from torch.nn.functional import cross_entropy
 
-        from eval.generation.batched import adapter_off
         from rag import prompt
-        from rag.generators.packed import exact
+        from rag.generators.transformers import adapter_off
         from rag.sources import prompted
 
         tuned = mode.startswith("finetuned")
-        pipeline = self._over(regime, batched=False)
+        pipeline = self.pipeline if regime == "indexed" else self._withheld
         chat, model = self._drafts.chat, self._drafts.chat.loaded.model
         found: list[tuple[float, int]] = []
         for done, pair in enumerate(self.pairs[:PERPLEXITY]):
@@ -283,7 +292,7 @@ class Run:
             ids = chat.encode(messages, tuned)
             reference = chat.loaded.tokenizer(pair.answer, add_special_tokens=False)["input_ids"][:REFERENCE_TOKENS]
             given = torch.tensor([ids + reference], device=model.device)
-            with torch.inference_mode(), adapter_off(model, not tuned), exact():
+            with chat.loaded.turn, torch.inference_mode(), adapter_off(model, not tuned):
                 logits = model(given, logits_to_keep=len(reference) + 1).logits[0, :-1].float()
             loss = cross_entropy(logits, given[0, len(ids) :], reduction="sum")
             found.append((float(loss), len(reference)))

@@ -39,8 +39,8 @@ class Generator(Protocol):
     ) -> Iterator[BaseMessage]:
         """The answer in pieces, as they are made; closing the iterator stops the model.
 
-        Another answer may be begun while this one is half read: between two pieces none may hold a lock or a state
-        that changes the other.
+        Another answer may be begun while this one is half read. It may wait until this one is written, but never for
+        its reader, and no state of one may change the other.
 
         `adapter`: whether the fine-tuned adapter takes part, where there is one; of the other options None takes the
         profile's value. The last piece may be empty; it has `usage_metadata` and, in `response_metadata`, the

@@ -22,10 +22,24 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from configs import schema
 from configs.errors import UserError
-from rag.generators.decoding import Sampling
 from rag.generators.template import Template
 
 PER_CALL = ("max_new_tokens", "min_new_tokens", "temperature", "top_p", "repetition_penalty", "seed", "adapter")
+
+
+NGRAM = 3
+"""Longest run of tokens that is looked up in the prompt, to speculate what follows it."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. `temperature` 0 is greedy; then `top_p` and `seed` have no effect."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    min_new_tokens: int = 0
 
 
 class Loaded:
@@ -173,9 +187,9 @@ class LocalChat(BaseChatModel):
 
         default = self.section.temperature if self.temperature is None else self.temperature
         return Sampling(
-            temperature=value("temperature", default),
-            top_p=value("top_p", self.section.top_p),
-            repetition_penalty=value("repetition_penalty", self.section.repetition_penalty),
+            temperature=float(value("temperature", default)),
+            top_p=float(value("top_p", self.section.top_p)),
+            repetition_penalty=float(value("repetition_penalty", self.section.repetition_penalty)),
             seed=value("seed", self.section.seed),
             min_new_tokens=value("min_new_tokens", 0),
         )

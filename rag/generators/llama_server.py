@@ -12,26 +12,21 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
-import threading
 import weakref
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from configs.errors import UserError
-from rag.generators.decoding import NGRAM
+from rag.generators import running
+from rag.generators.chat import NGRAM
 
 BATCH = 256
 """Tokens of prompts read in one pass: between two passes the answers that are being written go on."""
 SILENT = -1
 """No level of llama.cpp's log is this low."""
-LEAVING = 10.0
-"""Seconds that the end of the process waits for a pass through the model to end."""
-
 _ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
-_RUNS: set[_Run] = set()
-"""What runs, in the engines that are let go too: a model is freed when its last answer has ended."""
 
 
 class Engine:
@@ -98,22 +93,16 @@ class Engine:
         request = {**request, "stream": True}
         if self.has_adapter:  # always said: a request that says nothing would keep the cache of the other
             request["lora"] = [{"id": 0, "scale": 1.0 if adapter else 0.0}]
-        run = _Run(self._server, request, self._running)
-        run.start()
-        try:
-            while (event := run.events.get()) is not None:
-                if isinstance(event, Exception):
-                    raise event
+        with closing(running.pieces(_Run(self._server, request, self._running))) as events:
+            for event in events:
                 if "choices" not in event:
                     error = event.get("error") or event
                     raise UserError(f"llama.cpp refused the request: {error.get('message') or error}")
                 yield event
-        finally:
-            run.stopped.set()
 
     def close(self) -> None:
         """Stop what runs, and give the memory back."""
-        _end(self._running)
+        running.end(self._running)
         self._server = None
 
 
@@ -127,55 +116,43 @@ def _package() -> Any:
     try:
         import xllamacpp
     except ImportError as error:
-        raise UserError(
-            f"generator.backend=llamacpp needs the package xllamacpp ({error}); run: pip install xllamacpp"
-        ) from None
+        lacks = "libgomp" in str(error)
+        do = (
+            "install GCC's OpenMP library (Debian, Ubuntu: apt install libgomp1)"
+            if lacks
+            else "run: pip install xllamacpp"
+        )
+        raise UserError(f"generator.backend=llamacpp needs the package xllamacpp ({error}); {do}") from None
     finally:
         os.unsetenv("OMP_WAIT_POLICY")
     return xllamacpp
 
 
-class _Run(threading.Thread):
+class _Run(running.Run):
     """One completion. llama.cpp calls back with each event and is told there whether to go on."""
 
-    def __init__(self, server: Any, request: dict[str, Any], running: set[_Run]) -> None:
-        super().__init__(name="medcite-llamacpp", daemon=True)
+    def __init__(self, server: Any, request: dict[str, Any], beside: set[_Run]) -> None:
+        super().__init__("medcite-llamacpp")
         self.server: Any = server
         self.request = request
-        self.running = running
-        self.events: SimpleQueue[Any] = SimpleQueue()
-        self.stopped = threading.Event()
-        running.add(self)
-        _RUNS.add(self)
+        self.beside = beside
+        beside.add(self)
 
-    def run(self) -> None:
+    def write(self) -> None:
         try:
             self.server.handle_completions(self.request, self._hear)
-        except Exception as error:
-            self.events.put(error)
         finally:
             self.server = None
-            self.running.discard(self)
-            _RUNS.discard(self)
-            self.events.put(None)
+            self.beside.discard(self)
 
     def _hear(self, event: dict[str, Any]) -> bool:
-        self.events.put(event)
+        self.given.put(event)
         return self.stopped.is_set()
-
-
-def _end(runs: set[_Run]) -> None:
-    """Stop these, and wait until they have ended."""
-    ending = list(runs)
-    for run in ending:
-        run.stopped.set()
-    for run in ending:
-        run.join(LEAVING)
 
 
 def _leave() -> None:
     """At the end of the process: threads of llama.cpp that outlive the interpreter would crash it."""
-    _end(_RUNS)
+    running.leave()
     for engine in list(_ENGINES):
         engine.close()
 

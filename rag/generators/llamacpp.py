@@ -26,7 +26,7 @@ from rag.generators.chat import Asked, Loaded, LocalChat
 from rag.generators.llama_server import Engine
 
 SAMPLERS = ("penalties", "temperature", "top_p")
-"""In the order of `decoding.py`; llama.cpp's own list has others, and cuts before it divides by the temperature."""
+"""In the order of transformers; llama.cpp's own list has others, and cuts before it divides by the temperature."""
 SEEDS = 2**31
 """llama.cpp's seeds are below it; the largest of 32 bits stands for a random one there."""
 
@@ -90,8 +90,8 @@ class LlamaCppChat(LocalChat):
         """Text as it is made, then a last empty chunk with `usage_metadata` and the reason it ended.
 
         `response_metadata["finish_reason"]` is "stop" (the model's end, or a stop string) or "length";
-        `response_metadata["decoding"]` has passes after the first, draft tokens, those of them that were accepted, and
-        prompt tokens that were cached.
+        `response_metadata["decoding"]` has passes after the first, draft tokens that were accepted, draft tokens,
+        and prompt tokens that were cached.
         """
         asked = self._asked(messages, stop, kwargs)
         last: dict[str, Any] = {}
@@ -107,9 +107,11 @@ class LlamaCppChat(LocalChat):
             raise UserError(f"{self.section.model}: llama.cpp broke off before the answer's end")
         new, timings = last["usage"]["completion_tokens"], last.get("timings", {})
         accepted = timings.get("draft_n_accepted", 0)
-        counts = {"steps": max(0, new - 1 - accepted), "drafted": timings.get("draft_n", 0), "accepted": accepted}
+        counts = {"steps": max(0, new - 1 - accepted), "accepted": accepted}
         ended = last["choices"][0]["finish_reason"] == "stop"
-        yield self._last(asked, "", new, ended, {**counts, "cached": timings.get("cache_n", 0)})
+        yield self._last(
+            asked, "", new, ended, {**counts, "drafted": timings.get("draft_n", 0), "cached": timings.get("cache_n", 0)}
+        )
 
     def _request(self, asked: Asked) -> dict[str, Any]:
         """The call in llama.cpp's words. Raises UserError for a least length under the limit."""

@@ -26,16 +26,12 @@ def load(section: Generator, cache: Path) -> tuple[Any, Any]:
     import transformers
 
     place = locate(section, cache)
-    options, packed = _precision(section, torch)
+    options = _precision(section, torch)
     with reading(section.model):
         tokenizer = _tokenizer(section, place)
         model = transformers.AutoModelForCausalLM.from_pretrained(place, **options)
         if section.adapter:
             model = with_adapter(model, section.adapter)
-        if packed:
-            from rag.generators.packed import pack
-
-            pack(model)
     return model.eval(), tokenizer
 
 
@@ -97,25 +93,25 @@ def locate(section: Generator, cache: Path) -> str:
     return place
 
 
-def _precision(section: Generator, torch: Any) -> tuple[dict[str, Any], bool]:
-    """Options for `from_pretrained`, and whether decoding gets int8 copies of the weights (on a CPU)."""
+def _precision(section: Generator, torch: Any) -> dict[str, Any]:
+    """Options for `from_pretrained`."""
     cuda = torch.cuda.is_available()
     precision: str = section.cuda_precision if cuda and section.cuda_precision else section.precision
     types = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     options: dict[str, Any] = {"device_map": {"": 0}} if cuda else {}
     if precision == "auto" or (precision == "int8" and not cuda):
-        return options | {"dtype": types[_best(torch, cuda)]}, precision == "int8"
+        return options | {"dtype": types[_best(torch, cuda)]}
     if precision not in ("nf4", "int8"):
-        return options | {"dtype": types[precision]}, False
+        return options | {"dtype": types[precision]}
     if not cuda:
         raise UserError(
             f"generator.precision={precision} needs a CUDA GPU, and none was found; "
-            "use generator.precision=auto or int8, or PROFILE=embedded"
+            "use generator.precision=auto, or PROFILE=embedded"
         )
     try:
         import bitsandbytes  # noqa: F401
     except ImportError:
-        raise UserError(f"generator.precision={precision} needs bitsandbytes: pip install -e '.[train]'") from None
+        raise UserError(f"generator.precision={precision} needs bitsandbytes: pip install -e '.[torch]'") from None
     from transformers import BitsAndBytesConfig
 
     compute = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
@@ -127,7 +123,7 @@ def _precision(section: Generator, torch: Any) -> tuple[dict[str, Any], bool]:
         bnb_4bit_use_double_quant=four,
         bnb_4bit_compute_dtype=compute,
     )
-    return options | {"dtype": compute, "quantization_config": quantization}, False
+    return options | {"dtype": compute, "quantization_config": quantization}
 
 
 def _best(torch: Any, cuda: bool) -> str:

@@ -26,7 +26,6 @@ class Template:
         self.source = source
         added = tokenizer.added_tokens_decoder.values()
         self.control = tuple(token.content for token in added if token.special and token.content.strip())
-        self._heads: dict[str, list[int]] = {}
 
     def render(self, messages: Sequence[BaseMessage]) -> str:
         """The messages in the template, up to where the assistant speaks.
@@ -56,20 +55,3 @@ class Template:
     def count(self, messages: Sequence[BaseMessage]) -> int:
         """Tokens of the whole prompt, template included."""
         return len(self.encode(messages))
-
-    def head(self, messages: Sequence[BaseMessage], prompt: list[int]) -> int:
-        """How many of the prompt's tokens are its system message's alone, so that their cache serves others."""
-        from langchain_core.messages import HumanMessage
-
-        if len(messages) < 2 or messages[0].type != "system":
-            return 0
-        system = messages[0].text
-        if system not in self._heads:
-            one, two = (self.encode([messages[0], HumanMessage(text)]) for text in ("a", "B"))
-            self._heads[system] = one[: _shared(one, two)]
-        head = self._heads[system]
-        return len(head) if prompt[: len(head)] == head else 0
-
-
-def _shared(one: Sequence[int], two: Sequence[int]) -> int:
-    return next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))

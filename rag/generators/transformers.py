@@ -9,8 +9,9 @@ Each call may set `adapter` (False: the base model answers), `max_new_tokens`, `
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -19,23 +20,31 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from configs import schema
+from configs.extras import OR, need
 from rag.generators.base import Generator
-from rag.generators.chat import Loaded, LocalChat
-from rag.generators.decoding import Counts, Decoder
+from rag.generators.chat import NGRAM, Asked, Loaded, LocalChat
+from rag.generators.running import Run, pieces
 
 
 class _Loaded(Loaded):
     """A model in memory with what belongs to it."""
 
     def __init__(self, section: schema.Generator, weights: Path) -> None:
+        from transformers import GenerationConfig
+
         from rag.generators.loading import load
 
         self.model, tokenizer = load(section, weights)
         super().__init__(tokenizer, section)
-        self.decoder = Decoder(self.model, section.prompt_lookup)
+        self.lookup = section.prompt_lookup
+        # Switching the adapter off is a state of the model's modules, so two answers must not overlap.
+        self.turn = threading.Lock()
         ends = self.model.generation_config.eos_token_id
         ends = ends if isinstance(ends, list) else [ends]
         self.stops = frozenset(end for end in (*ends, tokenizer.eos_token_id) if end is not None)
+        # Else `generate` takes the model's own habits (a length, ways to sample, n-grams) for what a call leaves out.
+        for model in (self.model, getattr(self.model, "base_model", self.model)):
+            model.generation_config = GenerationConfig()
 
 
 class TransformersChat(LocalChat):
@@ -45,7 +54,7 @@ class TransformersChat(LocalChat):
 
     @property
     def loaded(self) -> _Loaded:
-        """The model, tokenizer and decoder; loads them when first asked. Raises UserError as `loading.load` does."""
+        """The model and its tokenizer; loads them when first asked. Raises UserError as `loading.load` does."""
         return cast(_Loaded, super().loaded)
 
     def _load(self) -> _Loaded:
@@ -63,31 +72,112 @@ class TransformersChat(LocalChat):
         `response_metadata["finish_reason"]` is "stop" (the model's end, or a stop string) or "length".
         """
         asked = self._asked(messages, stop, kwargs)
-        counts, new, text = Counts(), [], _Text(self.loaded.tokenizer, asked.stop)
-        for ids in self.loaded.decoder.run(
-            asked.prompt,
-            prefix=asked.template.head(messages, asked.prompt),
-            limit=asked.limit,
-            stops=self.loaded.stops,
-            sampling=asked.sampling,
-            adapter=asked.adapter,
-            counts=counts,
-        ):
-            new += ids
-            if fresh := text.more(ids):
-                chunk = ChatGenerationChunk(message=AIMessageChunk(content=fresh))
-                if run_manager:
-                    run_manager.on_llm_new_token(fresh, chunk=chunk)
-                yield chunk
-            if text.stopped:
-                break
+        new: list[int] = []
+        steps, text = -1, _Text(self.loaded.tokenizer, asked.stop)
+        with closing(pieces(_Run(self.loaded, asked))) as given:
+            for ids in given:
+                new += ids
+                steps += 1
+                if fresh := text.more(ids):
+                    chunk = ChatGenerationChunk(message=AIMessageChunk(content=fresh))
+                    if run_manager:
+                        run_manager.on_llm_new_token(fresh, chunk=chunk)
+                    yield chunk
+                if text.stopped:
+                    break
         ended = text.stopped or (bool(new) and new[-1] in self.loaded.stops)
-        yield self._last(asked, text.rest(), len(new), ended, asdict(counts))
+        yield self._last(asked, text.rest(), len(new), ended, {"steps": steps, "accepted": len(new) - 1 - steps})
 
 
 def create(section: schema.Generator, cache: Path) -> Generator:
     """The backend `transformers`, as `rag.generators.base.create` asks for it."""
+    need("torch", f"generator.backend={section.backend}", OR)
     return TransformersChat.load(section, cache)
+
+
+class _Run(Run):
+    """One answer by `generate`, which gives what it writes (`put`, `end`) and asks (`__call__`) whether to stop.
+
+    Each piece is the ids of a pass.
+    """
+
+    def __init__(self, loaded: _Loaded, asked: Asked) -> None:
+        super().__init__("medcite-transformers")
+        self.loaded, self.asked = loaded, asked
+        self.read = False
+
+    def write(self) -> None:
+        with self.loaded.turn:
+            if not self.stopped.is_set():
+                self._generate()
+
+    def _generate(self) -> None:
+        import torch
+        from transformers import GenerationConfig, StoppingCriteriaList
+
+        model, asked, sampling = self.loaded.model, self.asked, self.asked.sampling
+        stops = sorted(self.loaded.stops)
+        settings = GenerationConfig(
+            max_new_tokens=asked.limit,
+            min_new_tokens=sampling.min_new_tokens or None,
+            repetition_penalty=sampling.repetition_penalty,
+            eos_token_id=stops or None,
+            pad_token_id=stops[0] if stops else 0,
+            **self._drawn(),
+            **self._speculation(),
+        )
+        prompt = torch.tensor([asked.prompt], device=model.device)
+        with self._seeded(), adapter_off(model, not asked.adapter):
+            model.generate(
+                inputs=prompt,
+                attention_mask=torch.ones_like(prompt),
+                generation_config=settings,
+                stopping_criteria=StoppingCriteriaList([self]),
+                streamer=self,
+            )
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """The call's own seed while it lasts, where tokens are drawn."""
+        import torch
+
+        if not self.asked.sampling.temperature:
+            yield
+            return
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(self.asked.sampling.seed)
+            yield
+
+    def _drawn(self) -> dict[str, Any]:
+        sampling = self.asked.sampling
+        if not sampling.temperature:
+            return {"do_sample": False}
+        return {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+
+    def _speculation(self) -> dict[str, Any]:
+        if not self.loaded.lookup or self.asked.limit < 2:
+            return {}
+        return {"prompt_lookup_num_tokens": self.loaded.lookup, "max_matching_ngram_size": NGRAM}
+
+    def put(self, ids: Any) -> None:
+        """What `generate` wrote in a pass; first of all it gives the prompt."""
+        if self.read:
+            self.given.put(ids.flatten().tolist())
+        self.read = True
+
+    def end(self) -> None:
+        """The streamer's last call; `run` says the end, after a failure too."""
+
+    def __call__(self, ids: Any, scores: Any, **_: Any) -> Any:
+        """Whether each row is to stop, (rows,)."""
+        import torch
+
+        return torch.full((len(ids),), self.stopped.is_set(), dtype=torch.bool, device=ids.device)
+
+
+def adapter_off(model: Any, off: bool) -> AbstractContextManager[Any]:
+    """The base model alone while it lasts, where `off` and there is an adapter."""
+    return model.disable_adapter() if off and hasattr(model, "disable_adapter") else nullcontext()
 
 
 class _Text:

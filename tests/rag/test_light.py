@@ -1,4 +1,4 @@
-"""Serving on a CPU: with both light backends neither torch nor what is built on it is imported."""
+"""Serving on a CPU, as the profile `embedded` does it: neither torch nor what is built on it is imported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from index.embedder import embedder_of
 from index.sources import load_corpus
 from tests.conftest import ROOT
 
-LIGHT = ["generator.backend=llamacpp", "embedder.backend=onnxruntime", "generator.threads=1"]
+LIGHT = ["generator.threads=1"]
 SERVE = """
 import json, sys
 from pathlib import Path

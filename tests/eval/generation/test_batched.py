@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage
 
+from configs import load
 from configs.errors import UserError
-from eval.generation.batched import Batched
+from eval.generation.batched import Batched, local
+from eval.generation.identity import generator_identity
 from eval.generation.rows import BatchDecoder
 from rag.generators.transformers import TransformersChat
 from tests.rag.generators import tiny
@@ -101,7 +102,6 @@ def test_a_full_disk_is_a_line_and_what_was_written_stays(
 ) -> None:
     import errno
 
-    from configs.errors import UserError
     from eval.run import full_disk_said
 
     cache = tmp_path / "drafts.jsonl"
@@ -126,15 +126,17 @@ def test_a_full_disk_is_a_line_and_what_was_written_stays(
     assert len(again.drafts) == 5
 
 
-def test_a_generator_of_another_backend_is_refused_in_one_line(tmp_path: Path) -> None:
-    class Other:
-        """Text is all that it gives."""
+@pytest.mark.weights
+def test_drafts_are_those_of_transformers_whatever_answers_people(weights: None, model_cache: Path) -> None:
+    section = load("embedded", [])[0].generator
+    assert section.backend == "llamacpp"
+    chat = local(section, model_cache)
+    assert type(chat) is TransformersChat
+    assert chat.section == section.model_copy(update={"backend": "transformers"})
 
-        def count_tokens(self, messages: list[BaseMessage]) -> int:
-            return len(messages)
+    def identity(*changes: str) -> str:
+        return generator_identity(load("embedded", [f"generator.{change}" for change in changes])[0], model_cache)
 
-        def stream(self, messages: list[BaseMessage], **options: Any) -> Iterator[BaseMessage]:
-            yield from messages
-
-    with pytest.raises(UserError, match=r"generator\.backend=transformers"):
-        Batched(Other(), tmp_path / "drafts.jsonl", "")
+    for change in ("backend=transformers", "slots=3", "threads=1", "prompt_lookup=0"):
+        assert identity(change) == identity(), change
+    assert identity("precision=fp32") != identity()

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eval.generation import rows as rows_module
 from eval.generation.rows import BatchDecoder
-from rag.generators import packed
 from tests.rag.generators import tiny
 
 STOPS = frozenset({2})
@@ -123,8 +124,17 @@ def test_the_model_is_left_as_it_was(loaded: dict[str, Any]) -> None:
     before = model.config._attn_implementation
     running = BatchDecoder(model, STOPS).run(prompts(), LIMIT)
     next(running)
-    assert packed._exact
+    assert model.config._attn_implementation == rows_module.NAME
     running.close()
     assert model.config._attn_implementation == before != rows_module.NAME
-    assert not packed._exact
     assert alone(model, prompts()[0])
+
+
+@given(st.lists(st.integers(0, 4), max_size=40), st.integers(0, 12))
+def test_guesses_are_what_once_followed(ids: list[int], length: int) -> None:
+    made = rows_module.guess(ids, length)
+    assert len(made) <= length
+    if length and len(ids) > 1 and ids[-1] in ids[:-1]:
+        assert made
+    if made:
+        assert any(ids[i] == ids[-1] and ids[i + 1 : i + 1 + len(made)] == made for i in range(len(ids) - 1))

@@ -34,7 +34,7 @@ def test_a_profiles_generator_does_what_the_pipeline_needs(tmp_path: Path) -> No
     assert generator.count_tokens(messages) > 3
     *_, last = generator.stream(messages, adapter=False, max_new_tokens=3, temperature=0.0, top_p=None, seed=None)
     assert last.response_metadata["finish_reason"] in ("stop", "length")
-    assert set(last.response_metadata["decoding"]) == {"steps", "drafted", "accepted"}
+    assert set(last.response_metadata["decoding"]) == {"steps", "accepted"}
 
 
 def test_a_backend_that_there_is_not_is_refused_by_name() -> None:

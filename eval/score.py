@@ -39,7 +39,7 @@ PAIRS: tuple[tuple[Mode, Mode], ...] = (
 """Which modes are compared, the first minus the second."""
 LIBRARIES = (
     "torch", "transformers", "peft", "sentence-transformers", "faiss-cpu", "rouge-score", "sacrebleu", "bert-score",
-    "textstat",
+    "textstat", "xllamacpp",
 )  # fmt: skip
 
 Key = tuple[Mode, Regime]
@@ -128,7 +128,8 @@ def _identity(run: Run, commit: str) -> dict[str, Any]:
             "max_new_tokens": setup.tokens,
             "greedy": True,
             "answers": "weights as loaded (fp32 on a CPU without bf16), many prompts at a time",
-            "latency": f"one question at a time, as the chat: generator.precision {profile.generator.precision}",
+            "latency": "one question at a time, as the chat: "
+            f"{profile.generator.backend}, precision {profile.generator.precision}",
         },
         "questions": {"n": len(run.pairs), "topics": len(set(run.topics)), "split": "test", "seed": setup.seed},
     }  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 from configs import ROOT
 from configs.errors import UserError
 from configs.schema import Profile
-from eval.bench.machine import seconds
+from eval.bench.machine import peak_gb, seconds
 
 HELP = ("rag", "index", "app")
 PATIENCE = 120.0
@@ -26,6 +26,8 @@ PATIENCE = 120.0
 
 def run(profile: Profile, folder: Path, n: int) -> dict[str, Any]:
     """Median seconds of `n` starts of each `--help`, and from starting the chat to its page and its first cited answer.
+
+    The most memory that the chat took until then, in GB.
 
     The chat starts with the profile that a person gets without asking. Raises UserError if it does not come up.
     """
@@ -64,6 +66,7 @@ def _first_answer(folder: Path) -> dict[str, Any]:
                 "chat_address_s": round(page, 2),
                 "chat_first_answer_s": round(time.perf_counter() - begun, 2),
                 "chat_first_answer_status": answer["status"],
+                "chat_peak_gb": peak_gb(server.pid),
             }
         raise UserError(f"the chat gave no answer in {PATIENCE:.0f} s")
     finally:

@@ -155,10 +155,14 @@ def _plain(profile: Profile, models: Path) -> Iterator[Callable[[list[BaseMessag
     here, there = process.Pipe()
     worker = process.Process(target=_serve_plain, args=(there, profile.generator, models), daemon=True)
     worker.start()
+    there.close()  # else nobody would notice that the worker has ended
 
     def ask(messages: list[BaseMessage]) -> float:
-        here.send(messages)
-        return float(here.recv())
+        try:
+            here.send(messages)
+            return float(here.recv())
+        except (EOFError, OSError):
+            raise UserError("the process that measures plain `generate` has ended; what it says is above") from None
 
     try:
         yield ask

@@ -24,7 +24,7 @@ SCORED = (
 
 OWN = (
     "These questions are the index's own: each stands over an answer in the corpus, and with the source indexed its "
-    "very answer can be found by its very words; one that is found by its very words is never declined. They tell what "
+    "very answer can be found by its very words; one whose page comes first by them is never declined. They tell what "
     "is done with the right passage, not how people are answered."
 )
 

@@ -151,8 +151,7 @@ class _Run(running.Run):
 
 
 def _leave() -> None:
-    """At the end of the process: threads of llama.cpp that outlive the interpreter would crash it."""
-    running.leave()
+    """At the end of the process a model that is still loaded would crash it; runs of others: `running.py`."""
     for engine in list(_ENGINES):
         engine.close()
 

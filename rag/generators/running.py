@@ -67,9 +67,4 @@ def end(runs: Iterable[Run]) -> None:
         run.join(LEAVING)
 
 
-def leave() -> None:
-    """At the end of the process: stop all that runs."""
-    end(_RUNS)
-
-
-atexit.register(leave)
+atexit.register(end, _RUNS)

@@ -63,3 +63,13 @@ def test_every_part_has_its_function() -> None:
     for place, _ in PARTS.values():
         module, _, function = place.partition(".")
         assert callable(getattr(import_module(f"eval.bench.{module}"), function))
+
+
+def test_a_measuring_process_that_ends_is_said(tmp_path: Path) -> None:
+    from configs import load
+    from configs.errors import UserError
+    from eval.bench.generation import _plain
+
+    profile, _ = load("embedded", ["generator.model=/no/such/folder"])
+    with _plain(profile, tmp_path) as ask, pytest.raises(UserError, match="has ended"):
+        ask([])

@@ -37,6 +37,16 @@ class Data(Section):
         0.75,
         description="share of grounded questions in the forms of `finetune/forms.toml`; the others are the corpus's",
     )
+    sources: int | None = Field(None, ge=1, description="most sources of a prompt; none: as many as the profile's")
+    shuffled: Share = Field(0.3, description="share of prompts whose sources are in another order than their rank")
+    headings: Literal["topic", "question"] = Field(
+        "topic", description="what a source stands under; question: its page's own, as no prompt is when somebody asks"
+    )
+    questions: str | None = Field(
+        None,
+        description="a JSONL file of people's own questions, each with the ids of the `pairs` that answer it: those of "
+        "the split (and of no other `part`) are examples, too",
+    )
     even: bool = Field(False, description="pairs are drawn from each of the corpus's sources in turn, not as they come")
     examples: int | None = Field(None, ge=1, description="pairs drawn from the train split; none: all of them")
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "retrieval": ("eval.retrieval.judged_sets", "is the right answer first? judged sets and the index's own questions"),
     "people": ("eval.people", "questions as people ask them: right page, right answer, declined"),
     "swaps": ("eval.swaps", "whether an answer hangs on headings, order or wording"),
+    "adapters": ("eval.adapters", "adapters beside one another on people's questions"),
     "experts": ("eval.experts", "what is quoted, against expert summaries of the same answers"),
     "coverage": ("eval.abstention.covered", "shares of covered and uncovered questions that are answered"),
     "attribution": ("eval.attribution", "how well attribution tells what its sources say"),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from index.corpus import QAPair
     from rag.generators.template import Template
 
-FORMAT = 3
+FORMAT = 4
 """Part of the examples' hash. Raise it when the same recipe makes other examples."""
 Say = Callable[[str, int, int], None]
 
@@ -89,6 +89,7 @@ def examples_hash(profile: Profile, recipe: Recipe, splits: Splits) -> str:
         versions(),
         files.digest(forms.FORMS.read_text("utf-8")),
         recipe.data.model_dump(mode="json"),
+        _digest(recipe.data.questions),
         recipe.seed,
         recipe.schedule.validation,
         splits.hash,
@@ -100,6 +101,13 @@ def examples_hash(profile: Profile, recipe: Recipe, splits: Splits) -> str:
         profile.generator.gguf_file,
     ]
     return files.digest_json(parts)
+
+
+def _digest(file: str | None) -> str:
+    try:
+        return files.digest_file(Path(file)) if file else ""
+    except OSError as error:
+        raise UserError(f"data.questions: {file}: {error.strerror}") from None
 
 
 def examples(

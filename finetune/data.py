@@ -9,12 +9,15 @@ as when a person asks. None teaches when not to answer: that is retrieval's to d
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from configs.errors import UserError
 from configs.recipes import Data, Kind
 from configs.schema import Prompt
 from finetune.grounded import Maker, RetrieverLike
@@ -94,19 +97,59 @@ def make(
     if settings.even:
         rows = _in_turns(rows, pairs)
     rows = rows[: limit or settings.examples or len(rows)]
-    grounded = Maker([pairs[row] for row in own], splits, retriever, sources, settings.forms) if retriever else None
+    grounded = Maker([pairs[row] for row in own], splits, retriever, sources, settings) if retriever else None
     maker = _Maker(settings, template, grounded, sources, seed)
     examples: list[Example] = []
     report = Report()
-    for done, (row, kind) in enumerate(_kinds(rows, settings, seed)):
+    real = asked_by_people(settings.questions, split, {pairs[row].id: pairs[row] for row in own}) if retriever else []
+    wanted: list[tuple[QAPair, Kind, Real | None]] = [
+        (pairs[row], kind, None) for row, kind in _kinds(rows, settings, seed)
+    ]
+    wanted += [(one.pairs[0], "grounded", one) for one in real]
+    for done, (pair, kind, question) in enumerate(wanted):
         if progress:
-            progress(done, len(rows))
-        example = maker.make(pairs[row], kind, report)
+            progress(done, len(wanted))
+        example = maker.make(pair, kind, report, question)
         if example:
             examples.append(example)
     if progress:
-        progress(len(rows), len(rows))
+        progress(len(wanted), len(wanted))
     return examples, report
+
+
+@dataclass(frozen=True)
+class Real:
+    """A question of somebody's and the pairs that answer it."""
+
+    question: str
+    pairs: tuple[QAPair, ...]
+
+
+def asked_by_people(file: str | None, split: Split, pairs: Mapping[str, QAPair]) -> list[Real]:
+    """The questions of a JSONL file that `pairs`, those of the split by id, answer.
+
+    A row has `question` and `pairs`, and may have a `part`, which is then the split's. Raises UserError for a file that
+    cannot be read.
+    """
+    if not file:
+        return []
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"data.questions: {file}: cannot be read ({error})") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            question, ids = str(row["question"]), list(row["pairs"])
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"data.questions: {file}, line {number}: give an object with a `question` and a list `pairs` of ids"
+            ) from None
+        own = tuple(pairs[one] for one in ids if one in pairs)
+        if own and row.get("part", split) == split:
+            found.append(Real(question, own))
+    return found
 
 
 def _in_turns(rows: Sequence[int], pairs: Sequence[QAPair]) -> list[int]:
@@ -144,15 +187,19 @@ class _Maker:
         self.end = [int(template.tokenizer.eos_token_id)]
         self.prompt = Prompt(max_tokens=max(128, settings.max_prompt_tokens), sources=sources)
 
-    def make(self, pair: QAPair, kind: Kind, report: Report) -> Example | None:
-        """The example, or None with the reason in the report."""
-        dice = random.Random(f"{self.seed} {pair.id}")
+    def make(self, pair: QAPair, kind: Kind, report: Report, real: Real | None = None) -> Example | None:
+        """The example, or None with the reason in the report; `real` is a question of somebody's that asks for it."""
+        dice = random.Random(f"{self.seed} {pair.id}" if real is None else f"{self.seed} {real.question}")
         if kind == "closed":
             messages = prompt.closed_book(pair.question)
             units = list(_units(pair.answer))
         else:
             assert self.grounded is not None, "grounded examples need a retriever"
-            made = self.grounded.example(pair, dice)
+            made = (
+                self.grounded.example(pair, dice)
+                if real is None
+                else self.grounded.real(real.question, real.pairs, dice)
+            )
             if made is None:
                 report.dropped[f"{kind}: no passage is found for the question, or none answers it"] += 1
                 return None

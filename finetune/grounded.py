@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from configs.recipes import Data
 from finetune.forms import asked, forms_of
 from index.corpus import QAPair
 from index.splits import Splits
@@ -29,8 +30,6 @@ from rag.sources import Evidence, Reader, evidence
 
 TWO = 0.1
 """Share of the questions in people's forms that ask for two things."""
-SHUFFLED = 0.3
-"""Share of prompts whose sources are not in the order of their rank, so that the first is not always right."""
 FEWER = 0.4
 """Share of prompts of fewer sources than the chat shows, down to one."""
 ANY, ANYTHING = "MPlusHealthTopics", "information"
@@ -84,13 +83,13 @@ class Maker:
     """Grounded examples over the pairs of one split; `splits` says which pairs are of one topic."""
 
     def __init__(
-        self, pairs: Sequence[QAPair], splits: Splits, retriever: RetrieverLike, sources: int, forms: float = 0.75
+        self, pairs: Sequence[QAPair], splits: Splits, retriever: RetrieverLike, sources: int, settings: Data
     ) -> None:
-        """`forms` is the share of questions in people's forms; `sources` are shown at most."""
-        self.forms = forms
+        """`sources` are shown at most."""
+        self.settings = settings
         self.retriever = retriever
         self.splits = splits
-        self.sources = sources
+        self.sources = min(sources, settings.sources or sources)
         self.of_topic: dict[str, list[QAPair]] = defaultdict(list)
         for pair in pairs:
             if pair.id in splits.topic_of:
@@ -99,7 +98,17 @@ class Maker:
     def example(self, pair: QAPair, dice: random.Random) -> Grounded | None:
         """An example that asks for what `pair` answers, or None where no sentence of it is an answer."""
         question, kinds = self._question(pair, dice)
-        right = self._right(pair, kinds)
+        return self.asked(question, pair, self._right(pair, kinds), kinds, dice)
+
+    def real(self, question: str, pairs: Sequence[QAPair], dice: random.Random) -> Grounded | None:
+        """An example of somebody's own question, which the pairs answer; None as in `example`."""
+        return self.asked(question, pairs[0], {pair.id for pair in pairs}, [pair.question_type for pair in pairs], dice)
+
+    def asked(
+        self, question: str, pair: QAPair, right: Set[str], kinds: Sequence[str], dice: random.Random
+    ) -> Grounded | None:
+        """An example that asks `question`, of question types `kinds`, which the pairs of ids `right` answer, and `pair`
+        first; None where no sentence of them is an answer."""
         found = self.retriever.retrieve(question, CANDIDATES)
         if not found.hits:
             return None
@@ -109,12 +118,13 @@ class Maker:
         target = self._target(question, own, read, pair, kinds)
         if not target:
             return None
-        return self._shown(question, read, target, dice)
+        made = self._shown(question, read, target, dice)
+        return made if self.settings.headings == "topic" else replace(made, shown=[_headed(*one) for one in made.shown])
 
     def _question(self, pair: QAPair, dice: random.Random) -> tuple[str, tuple[str, ...]]:
         """A question that the pair answers, and the question types that it asks for."""
         kind = pair.question_type
-        if dice.random() < self.forms:
+        if dice.random() < self.settings.forms:
             if pair.source == ANY and kind == ANYTHING and dice.random() < 0.7:
                 kind = dice.choice(sorted(forms_of()["asked"]))
             beside = sorted(
@@ -140,7 +150,7 @@ class Maker:
         }
         return same | {pair.id}
 
-    def _hits(self, found: Retrieval, pair: QAPair, right: set[str], dice: random.Random) -> list[Hit]:
+    def _hits(self, found: Retrieval, pair: QAPair, right: Set[str], dice: random.Random) -> list[Hit]:
         """What the prompt shows: retrieval's own hits, among them a passage of a right answer."""
         wanted = dice.randint(1, max(self.sources - 1, 1)) if dice.random() < FEWER else self.sources
         hits = list(found.hits[:wanted])
@@ -164,10 +174,15 @@ class Maker:
         others = [line for line in read.chosen if line not in target]
         texts = shown(read.lines, [*target, *others], read.pieces, dice.randint(*SHOWN))
         order = list(texts)
-        if dice.random() < SHUFFLED:
+        if dice.random() < self.settings.shuffled:
             dice.shuffle(order)
         lines: list[tuple[int, Line, str]] = []
         for at, line in enumerate(target):
             before = layout(target[at - 1], line, read.pieces[line.piece].text) if at else ""
             lines.append((read.hits[line.piece].row, line, before))
         return Grounded(question, [(read.hits[at], texts[at]) for at in order], lines)
+
+
+def _headed(hit: Hit, text: str) -> tuple[Hit, str]:
+    """A source under its page's own question."""
+    return replace(hit, pair=replace(hit.pair, focus=hit.pair.question, synonyms=())), text

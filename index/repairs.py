@@ -3,8 +3,9 @@
     text, done = after_layout(clean_answer(before_layout(raw)))
 
 Lists that stand twice stand once, notes on videos and links are left out, headings are parted from the sentence behind
-them, and words that lost a letter, an apostrophe, a space or a dash get it back by a table that was read through
-(`repairs.json`, made from MedQuAD's own vocabulary). Spelling mistakes of a page's authors are theirs and stay.
+them, tables that ran into a line are lists (`phenotypes.py`), and words that lost a letter, an apostrophe, a space or a
+dash get it back by a table that was read through (`repairs.json`, made from MedQuAD's own vocabulary). The spelling of
+a page's authors is theirs and stays.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from index import phenotypes
 from index.words import runs, unfolded, words
 
 TABLE = Path(__file__).resolve().parent / "repairs.json"
 
-LIST, OUTLINE, PARAGRAPH, HEADING, NOTE = (
+LIST, OUTLINE, PARAGRAPH, HEADING, NOTE, TABLE_RUN, LABEL = (
     "list given twice",
     "outline given twice",
     "paragraph given twice",
     "heading glued to a sentence",
     "note on a video or link",
+    "table run into a line",
+    "label left over",
 )
 RUN = 8
 """Words that follow themselves at once are a copy from this many on; of two list items or more, from two."""
@@ -257,6 +261,10 @@ def _end_of_word(text: str, end: int) -> int:
 def after_layout(text: str, source: str = "", focus: str = "") -> tuple[str, list[Repair]]:
     """A laid-out answer with its outlines and paragraphs once, its headings on lines of their own, its words whole."""
     done: list[Repair] = []
+    if label := _LABEL.match(text):
+        done.append(Repair(LABEL, label.group().strip()))
+        text = text[label.end() :]
+    text = phenotypes.laid_out(text, lambda cells: done.append(Repair(TABLE_RUN, _short(cells))))
     text = _once(text, done)
     if source in GLUED_HEADINGS:
         text = _headings(text, frozenset(words(focus)), done)
@@ -313,6 +321,8 @@ def _headings(text: str, focus: frozenset[str], done: list[Repair]) -> str:
     return re.sub(r" +\n", "\n", text)
 
 
+_LABEL = re.compile(r"Summary\s*:\s+(?=\S)")
+"""What stands before the text of MedlinePlus' health topics."""
 _IN_PHRASES = frozenset(
     [*"Barr Im Bells Stills Downs Hodgkins hearts brains stomachs livers spleens".split()]
     + [f"{one}s" for one in _SINGLE.split()]

@@ -40,7 +40,7 @@ MEDQUAD_TREE = "fc6c86de5278cee80784ff3bfd3ecb0a2c9b1d8eecb897cc2ed56acf25173c47
 TIMEOUT = 10.0
 """Seconds without an answer after which the starter corpus is used instead."""
 MAX_DOWNLOAD = 200 * 2**20
-FORMAT = 3
+FORMAT = 4
 """Part of every digest. Raise it when reading or cleaning gives another result for the same files."""
 
 

@@ -13,10 +13,10 @@ GENERATION_VERSION = 1
 """Raise it when the same messages, weights and settings give another text: templates, and the evaluation's batched
 decoding. What answers people (llama.cpp, `generate`) keeps nothing."""
 
-RETRIEVAL_VERSION = 8
+RETRIEVAL_VERSION = 9
 """Raise it when the same question and index give other passages, another order or another confidence."""
 
-ANSWER_VERSION = 11
+ANSWER_VERSION = 12
 """Raise it when the same draft and passages give another answer: emergencies, attribution, quoting, doses."""
 
 

@@ -42,6 +42,8 @@ READ, BESIDE, RANK = 0.3, 0.2, 0.03
 count in that, and what each place further down costs a source. On 119 covered validation questions, the model fitted
 without them, one of the first five sentences answers for .773; .756 to .773 with anything from .2 and 0 to .6 and .35;
 .723 by the chance alone, .706 by retrieval's value alone (docs/decisions/sentences.md)."""
+TABLED = 0.3
+"""What it costs a sentence to stand in a table of medical terms."""
 REPEAT = 0.6
 """Share of a sentence's words past which it says what was said."""
 EMBEDDED = 48
@@ -57,7 +59,7 @@ def scored(
     found = read(texts, pieces, encode, EMBEDDED, weights)
     worths = worth(found, pieces, texts, encode)
     values = [
-        chance + READ * (line.value - RANK * line.piece) + SAME_BONUS * _very(pieces[line.piece])
+        chance + READ * (line.value - RANK * line.piece) + SAME_BONUS * _very(pieces[line.piece]) - TABLED * line.table
         for line, chance in zip(found, _smoothed(found, worths), strict=True)
     ]
     return [replace(line, value=float(value)) for line, value in zip(found, values, strict=True)]

@@ -49,6 +49,9 @@ SHARED = 0.6
 POINTER = 1.0
 """What it costs to stand in a list of links, all that some answers are. At 1 own questions (validation topics) have
 their answer first for 92 of 100, as with less; without such lists for 82. People's: 104 of 119, as without them."""
+TABLE = 0.7
+"""What it costs to stand in a table of the Human Phenotype Ontology: where another page says it in plain words, those
+are better."""
 HEADING_WORDS = 4
 """A line of at most so many words that ends without a stop is a heading; a longer one whose words are capitalized, too:
 so are 1,440 of the 4,370 other lines of MedQuAD without a stop, of which 95 read were headings and names of offices."""
@@ -56,17 +59,15 @@ _SMALL = frozenset(listed("a an and as at be by do for from if in into is it of 
 NO_WEIGHTS: Mapping[str, float] = {}
 _ENDED = re.compile(r"[.!:;][)\]\"'”’]*$")
 _POINTER = re.compile(
-    r"^(?:these resources|if the information is available, the table|the human phenotype ontology"
-    r"|you can use the medlineplus medical dictionary|the frequency (?:of a sign or symptom|may also be listed)"
-    r"|signs and symptoms approximate number of patients|for example, a frequency of"
-    r"|sometimes, no information on frequency|in these cases, the sign or symptom|because these frequencies are based"
-    r"|\(?hpo\) has collected|much of this information comes from|the first number of the fraction is"
+    r"^(?:these resources"
     r"|these have been retrieved from|(?:general )?information about clinical trials is available"
     r"|for more specific results, refine|see the treatment options section"
     r"|genetic testing registry|gene ?review|medlineplus encyclopedia|\(?watch the video|click here|read more"
     r"|\(?see (?:the )?(?:figure|video|illustration))",
     re.IGNORECASE,
 )
+
+_TABLE = re.compile(r"the human phenotype ontology provides the following list", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Line:
     `value` is what it is ranked by, -inf for one that says nothing; `cosine` is 0 where it was not embedded. `words` is
     the share of the question's words that it says, `near` that its passage says, its page's names among both;
     `points`: it points to something else or stands in a list of links; `kind`: how surely it is of the kind that is
-    asked for, 0 where it was not embedded.
+    asked for, 0 where it was not embedded; `table`: it stands in a table of medical terms, or leads in to one.
     """
 
     piece: int
@@ -108,6 +109,7 @@ class Line:
     near: float = 0.0
     points: bool = False
     kind: float = 0.0
+    table: bool = False
 
 
 def read(
@@ -129,7 +131,7 @@ def read(
     found: list[Line] = []
     for number, piece in enumerate(pieces):
         fit = of.fit(aspects, piece.kind)
-        before, points = 0, False
+        before, points, table = 0, False, False
         own = piece.worth + SAME_BONUS * piece.page * (piece.question >= SAME)
         near = _share(weights, piece.names, piece.text)
         for place, (start, end) in enumerate(sentences_of(piece.text)):
@@ -140,8 +142,10 @@ def read(
             words = _share(weights, piece.names, text)
             value -= WORDS_SAID * (1 - words) + WORDS_NEAR * (1 - near)
             points = bool(_POINTER.match(text)) or (item and points)
-            value = -math.inf if says_nothing(text, item) else value - POINTER * points
-            found.append(Line(number, place, start, end, text, item, value, 0.0, said, words, near, points))
+            table = bool(_TABLE.match(text)) or (item and table)
+            value = -math.inf if says_nothing(text, item) else value - POINTER * points - TABLE * table
+            line = Line(number, place, start, end, text, item, value, 0.0, said, words, near, points, table=table)
+            found.append(line)
             before = end
     shared = [SHARED * len(wanted.intersection(terms(line.text))) / max(len(wanted), 1) for line in found]
     order = sorted(range(len(found)), key=lambda at: (-(found[at].value + shared[at]), at))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from configs.errors import UserError
 from configs.recipes import Data
 from configs.schema import Passages, Retriever
 from finetune import data
@@ -164,3 +167,37 @@ def test_pairs_are_drawn_from_every_source_in_turn() -> None:
     rows = data._in_turns(range(60), pairs)
     assert sorted(rows) == list(range(60))
     assert [pairs[row].source for row in rows[:24]].count("B") == 12
+
+
+def test_peoples_own_questions_of_the_split_are_examples_too(
+    tmp_path: Path, corpus: list[QAPair], splits: Splits, template: Template, retriever: PassagesOfPairs
+) -> None:
+    train, test = (corpus[splits.rows(corpus, part)[0]] for part in ("train", "test"))
+    rows = [
+        {"question": f"is there help for {train.focus or train.question}", "pairs": [train.id], "part": "train"},
+        {"question": "asked of a page that was kept apart", "pairs": [test.id], "part": "train"},
+        {"question": "asked for choosing", "pairs": [train.id], "part": "validation"},
+        {"question": "of no part", "pairs": [train.id]},
+    ]
+    file = tmp_path / "asked.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = KINDS.model_copy(update={"questions": str(file)})
+    plain, _ = data.make(corpus, splits, "train", KINDS, template, retriever)
+    more, _ = data.make(corpus, splits, "train", settings, template, retriever)
+    added = more[len(plain) :]
+    assert more[: len(plain)] == plain
+    assert [one.pair for one in added] == [train.id, train.id]
+    assert rows[0]["question"] in added[0].prompt and "of no part" in added[1].prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("{", "line 1"), ('{"question": "q"}', "line 1"), ('{"question": "q", "pairs": []}\n7', "line 2")],
+)
+def test_a_line_that_is_no_question_is_named(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "asked.jsonl"
+    file.write_text(text)
+    with pytest.raises(UserError, match=said):
+        data.asked_by_people(str(file), "train", {})
+    with pytest.raises(UserError, match="cannot be read"):
+        data.asked_by_people(str(tmp_path / "none.jsonl"), "train", {})

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from langchain_core.messages import BaseMessage
 
+from configs.recipes import Data
 from configs.schema import IndexSettings, Passages, Prompt, Retriever
 from finetune.corpus import PassagesOfPairs
 from finetune.grounded import Grounded, Maker
@@ -48,7 +49,7 @@ def maker(pairs: list[QAPair], tmp_path_factory: pytest.TempPathFactory) -> Make
     embedder = fakes.FakeEmbedder(dimensions=256, max_tokens=128)
     index = build(fakes.corpus(pairs), tmp_path_factory.mktemp("i"), Passages(max_tokens=64), embedder, IndexSettings())
     retriever = PassagesOfPairs(HybridRetriever.create(index, embedder, Retriever()))
-    return Maker(pairs, make(pairs, "digest"), retriever, 5)
+    return Maker(pairs, make(pairs, "digest"), retriever, 5, Data())
 
 
 def examples(maker: Maker, pairs: list[QAPair]) -> list[tuple[QAPair, Grounded]]:
@@ -110,13 +111,35 @@ def test_a_passage_that_says_nothing_gives_no_example(maker: Maker, pairs: list[
         def retrieve(self, question: str, k: int | None = None) -> object:
             return replace(maker.retriever.retrieve(question, k), hits=())
 
-    empty = Maker(pairs, maker.splits, Empty(), 5)  # type: ignore[arg-type]
+    empty = Maker(pairs, maker.splits, Empty(), 5, Data())  # type: ignore[arg-type]
     assert empty.example(pairs[0], random.Random(0)) is None
+
+
+def test_an_ablation_shows_one_source_or_questions_as_headings(maker: Maker, pairs: list[QAPair]) -> None:
+    def shown(**settings: object) -> list[Grounded]:
+        other = Maker(pairs, maker.splits, maker.retriever, 5, Data(**settings))  # type: ignore[arg-type]
+        return [one for _, one in examples(other, pairs)]
+
+    assert {len({hit.row for hit, _ in one.shown}) for one in shown(sources=1)} == {1}
+    headed = shown(headings="question")
+    assert all(hit.pair.focus == hit.pair.question for one in headed for hit, _ in one.shown)
+    assert not any(hit.pair.focus == hit.pair.question for one in shown() for hit, _ in one.shown)
+    plain, mixed = shown(shuffled=0), shown(shuffled=1)
+    assert [one.question for one in plain] == [one.question for one in mixed]
+    assert [one.shown for one in plain] != [one.shown for one in mixed]
+
+
+def test_somebodys_question_is_answered_from_its_own_pairs(maker: Maker, pairs: list[QAPair]) -> None:
+    treatment = next(pair for pair in pairs if pair.id == f"{fakes.TOPICS[0]}-treatment")
+    made = maker.real(f"my knee hurts, could ice help with {fakes.TOPICS[0]}", [treatment], random.Random(0))
+    assert made is not None
+    rows = {hit.row: hit.pair.id for hit, _ in made.shown}
+    assert {rows[row] for row, _, _ in made.target} == {treatment.id}
 
 
 def test_the_share_of_peoples_forms_is_the_recipes(maker: Maker, pairs: list[QAPair]) -> None:
     own = {pair.question for pair in pairs}
     for share, least, most in ((0.0, 1.0, 1.0), (1.0, 0.0, 0.0), (0.5, 0.3, 0.7)):
-        other = Maker(pairs, maker.splits, maker.retriever, 5, share)
+        other = Maker(pairs, maker.splits, maker.retriever, 5, Data(forms=share))
         asked = [one.question in own for _, one in examples(other, pairs)]
         assert least <= sum(asked) / len(asked) <= most

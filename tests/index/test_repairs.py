@@ -20,6 +20,15 @@ from index.sources import Corpus
 
 SENIOR = "NIHSeniorHealth"
 
+TABLE = (
+    "What are the signs and symptoms of Jensen syndrome? The Human Phenotype Ontology provides the following list of "
+    "signs and symptoms for Jensen syndrome. If the information is available, the table below includes how often the "
+    "symptom is seen in people with this condition. You can use the MedlinePlus Medical Dictionary to look up the "
+    "definitions for these medical terms. Signs and Symptoms Approximate number of patients (when available) {cells}The "
+    "Human Phenotype Ontology (HPO) has collected information on how often a sign or symptom occurs in a condition. Much "
+    "of this information comes from Orphanet. In these cases, the sign or symptom may be rare or common."
+)
+
 CASES = {
     "a list and its copy run together (SeniorHealth)": (
         SENIOR,
@@ -77,6 +86,22 @@ CASES = {
         "Rest.\n\nDrink water.\n\nIt heals.",
         {repairs.NOTE},
     ),
+    "a table that ran into a line (GARD)": (
+        "GARD",
+        TABLE.format(cells="Abnormality of the eye 90% Low-set ears 7.5% Seizures 2/14 Tremor - ")
+        + " Can it be cured? No.",
+        "What are the signs and symptoms of Jensen syndrome?\n\n"
+        "The Human Phenotype Ontology provides the following list of signs and symptoms for Jensen syndrome, with the "
+        "approximate number of patients (when available):\n- Abnormality of the eye (90%)\n- Low-set ears (7.5%)\n"
+        "- Seizures (2/14)\n- Tremor\n\nCan it be cured? No.",
+        {repairs.TABLE_RUN},
+    ),
+    "a label that was left over (MedlinePlus)": (
+        "MPlusHealthTopics",
+        "Summary : Gout is a kind of arthritis. In summary: it hurts.",
+        "Gout is a kind of arthritis. In summary: it hurts.",
+        {repairs.LABEL},
+    ),
     "lost dash, letters, apostrophes": (
         "NIDDK",
         "Some symptomssuch as pain, dialysisa treatment, Sjgren's and Guillain-Barr syndrome, dont go; a persons age.",
@@ -94,6 +119,7 @@ KEPT = {
     "a web address": "See www.rarediseases.org/symptomssuch or http://x.gov/dont for more.",
     "Epstein-Barr": "Epstein-Barr virus and type Im are names.",
     "plurals": "The hearts of donors, persons with gout, a series of pictures, and the pancreas itself.",
+    "a table with a cell that is none": TABLE.format(cells="Abnormality of the eye 90% Low-set ears "),
     "numbers": "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0",
 }
 
@@ -175,6 +201,8 @@ def test_no_word_comes_from_nowhere_and_a_second_pass_changes_nothing(first: lis
         "- Rest helps people with gout a great deal at night.\n" * 3000,
         "(Watch the video " * 5000,
         "Word And Word " * 8000,
+        " ".join(TABLE.format(cells=f"Tremor {n}% ").replace("Jensen", f"Jensen {n}") for n in range(100)),
+        "".join(TABLE.partition("{")[0].replace("Jensen", str(n)) for n in range(300)),
     ],
 )
 def test_repairs_take_time_in_proportion(text: str) -> None:

@@ -107,4 +107,6 @@ def test_medquads_repairs_are_those_that_were_read(medquad_corpus: Corpus) -> No
         "note on a video or link": 215,
         "lost letter": 213,
         "paragraph given twice": 34,
+        "table run into a line": 2243,
+        "label left over": 295,
     }

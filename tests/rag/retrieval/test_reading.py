@@ -55,14 +55,11 @@ def test_headings_and_questions_say_nothing() -> None:
     assert says_nothing("How is it treated?", item=False)
     assert says_nothing("These resources address the diagnosis or management of gout:", item=False)
     assert not says_nothing("Rest.", item=False)
-    # What GARD and NCI say of their own tables and listings, on thousands of pages alike.
-    assert says_nothing("(HPO) has collected information on how often a sign or symptom occurs.", item=False)
-    assert says_nothing("Much of this information comes from Orphanet, a European database.", item=False)
-    assert says_nothing("Because these frequencies are based on a specific study, they may differ.", item=False)
+    # What GHR and NCI say of their own listings, on thousands of pages alike.
+    assert says_nothing("Genetic Testing Registry: gout", item=False)
     assert says_nothing("These have been retrieved from NCI's listing of clinical trials.", item=False)
     assert not says_nothing("Clinical trials are testing new treatments for gout.", item=False)
     assert says_nothing("NIH: National Institute on Aging and Its Offices", item=False)
-    assert says_nothing("In these cases, the sign or symptom may be rare or common.", item=False)
     assert not says_nothing("Treatment of gout may include", item=False)
     assert read(["gout"], [], EMBEDDER.encode) == []
 
@@ -77,3 +74,14 @@ def test_a_list_of_links_is_worth_less_than_any_sentence_but_can_be_read() -> No
     for link, item in zip(items, listed[1:], strict=True):
         assert -math.inf < link.value < item.value - 0.9
         assert not item.points
+
+
+def test_a_table_of_medical_terms_gives_way_to_plain_words_and_stands_where_there_are_none() -> None:
+    lead = "The Human Phenotype Ontology provides the following list of signs and symptoms for gout:"
+    table = Piece(f"{lead}\n- Arthralgia (90%)\n- Gout of the toe\n\nSymptoms of gout come at night.", "symptoms", True)
+    plain = Piece("Symptoms of gout are pain and a swollen toe.", "symptoms", True)
+    lines = read(["symptoms of gout"], [table, plain], EMBEDDER.encode)
+    assert [line.table for line in lines] == [True, True, True, False, False]
+    assert max(lines, key=lambda line: line.value).piece == 1
+    alone = read(["symptoms of gout"], [Piece(table.text.partition("\n\n")[0], "symptoms", True)], EMBEDDER.encode)
+    assert all(line.value > -math.inf for line in alone)

@@ -21,7 +21,7 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent, format_sse_event
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.engine import Busy, Engine, Failed, Job, Unavailable, check, one_line
+from app.engine import MAX_QUESTION_BYTES, Busy, Engine, Failed, Job, Unavailable, check, one_line
 from configs.errors import UserError
 from configs.modes import Length, Mode
 from index import identity
@@ -41,6 +41,9 @@ class Ask(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     question: str
+    history: list[Annotated[str, Field(max_length=MAX_QUESTION_BYTES)]] | None = Field(
+        None, max_length=50, description="the questions asked before, oldest first, each as it was understood"
+    )
     mode: Mode | None = None
     strict: bool | None = None
     length: Length | None = None

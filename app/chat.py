@@ -139,10 +139,16 @@ class Chat:
         strict: bool,
         tokens: int,
         temperature: float,
+        alone: bool = False,
     ) -> Iterator[tuple[str, str, str, Turn, bool]]:
-        """Snapshots: conversation id, earlier turns and this turn as HTML, the turn, whether it is the last."""
+        """Snapshots: conversation id, earlier turns and this turn as HTML, the turn, whether it is the last.
+
+        A question asked `alone` is no follow-up, whatever it says.
+        """
         found = valid_id(conversation)
-        earlier = "".join(render.turn(item) for item in self.history.turns(found))
+        turns = self.history.turns(found)
+        earlier = "".join(render.turn(item) for item in turns)
+        before = [] if alone else [item.answer.understood or item.question for item in turns if item.answer]
         key = new_key()
         stop = self.stops.begin(session)
         item = Turn(key, question.strip())
@@ -152,7 +158,13 @@ class Chat:
         try:
             question = check(question)
             for step in self.engine.ask(
-                question, stop, mode=mode or None, strict=strict, max_new_tokens=tokens, temperature=temperature
+                question,
+                stop,
+                mode=mode or None,
+                strict=strict,
+                max_new_tokens=tokens,
+                temperature=temperature,
+                history=before,
             ):
                 if isinstance(step, Answer):
                     answer = step
@@ -187,7 +199,7 @@ def welcome(questions: tuple[str, ...]) -> str:
         '<section class="mc-welcome" aria-label="Start here"><h2>Ask a health question</h2>'
         "<p>The answer is written from the passages that are found, and each sentence links to the one it rests on. "
         "If the sources do not cover a question, no answer is made up. "
-        "Each question is answered on its own: name the condition again in a follow-up.</p>"
+        "Ask on in a few words (“and how is it treated?”): the answer says how that was understood.</p>"
         f'<h3>For example</h3><ul class="mc-examples">{items}</ul></section>'
     )
 
@@ -292,7 +304,14 @@ def build(engine: Engine, history: History, secret: str, default_mode: str = "ba
         busy, idle = gr.update(visible=False), gr.update(visible=True)
         begun = False
         for found, earlier, now, item, last in chat.ask(
-            session, conversation, question, mode, bool(strict), int(max_new_tokens), float(temperature)
+            session,
+            conversation,
+            question,
+            mode,
+            bool(strict),
+            int(max_new_tokens),
+            float(temperature),
+            alone=isinstance(pressed, str),
         ):
             if last:
                 yield gr.skip(), gr.skip(), now, gr.skip(), idle, busy, render.announcement(item)

@@ -1,5 +1,5 @@
-// Opens a source when its [n] is followed, keeps what the reader opened while the answer is redrawn,
-// and brings a new question into view. No library, no request.
+// Opens a source when its [n] is followed, keeps what the reader opened while the answer is redrawn, brings a
+// new question into view, and puts a question that is to be changed into the box. No library, no request.
 (() => {
   const chosen = new Map();   // details' data-id -> open or not, as the reader left it
   let lastKey = null;
@@ -39,6 +39,13 @@
   document.addEventListener('click', (event) => {
     const link = event.target.closest && event.target.closest('a.mc-cite');
     if (link && openSource(link.getAttribute('href').slice(1))) event.preventDefault();
+    const edit = event.target.closest && event.target.closest('[data-edit]');
+    const box = edit && document.querySelector('#mc-box textarea, #mc-box input');
+    if (box) {
+      box.value = edit.dataset.edit;
+      box.dispatchEvent(new Event('input', { bubbles: true }));
+      box.focus();
+    }
     const summary = event.target.closest && event.target.closest('summary');
     const details = summary && summary.parentElement;
     // The click's default action has not happened yet: what is open now is about to close.

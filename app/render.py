@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from app.history import Turn
 from index.corpus import repeats
 from rag.answer import DEMONSTRATION, WHETHER_OR_NOT, Answer, Sentence, Source, Span
+from rag.conversation import NO_QUESTION
 
 MODE_WORDS = {
     "base": "Model alone, from memory",
@@ -61,6 +62,8 @@ def body(answer: Answer, key: str, live: bool) -> str:
     parts = [status(answer, live)]
     if answer.status == "abstained":
         parts.append(abstention(answer))
+    if answer.understood:
+        parts.append(understood(answer))
     parts += [f'<p class="mc-note">{escape(note)}</p>' for note in notes(answer)]
     if any(source.demonstration for source in answer.sources) and answer.sentences:
         parts.append(f'<p class="mc-demo">{escape(DEMONSTRATION)}</p>')
@@ -120,6 +123,8 @@ def status(answer: Answer, live: bool) -> str:
 
 def abstention(answer: Answer) -> str:
     """What is said instead of an answer, with the nearest topics as buttons that ask."""
+    if answer.notice == NO_QUESTION:
+        return f'<div class="mc-abstention"><p>{escape(answer.notice)}</p></div>'
     parts = [
         '<div class="mc-abstention">',
         f"<p><strong>{escape(answer.notice or 'The sources do not cover this question.')}</strong></p>",
@@ -140,6 +145,13 @@ def abstention(answer: Answer) -> str:
 def ask_button(question: str, label: str | None = None) -> str:
     """A button that asks `question`."""
     return f'<button type="button" class="mc-ask" data-ask="{escape(question)}">{escape(label or question)}</button>'
+
+
+def understood(answer: Answer) -> str:
+    """How a follow-up was understood, and two ways out: to change that, and to ask what was typed by itself."""
+    edit = f'<button type="button" class="mc-edit" data-edit="{escape(answer.understood)}">Change it</button>'
+    alone = f'<button type="button" class="mc-edit" data-ask="{escape(answer.question)}">Ask it as typed</button>'
+    return f'<p class="mc-understood">Understood as: <strong>{escape(answer.understood)}</strong> {edit} {alone}</p>'
 
 
 def notes(answer: Answer) -> list[str]:

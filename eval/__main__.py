@@ -15,6 +15,7 @@ COMMANDS = {
     "run": ("eval.run", "compare the modes on held-out questions and write a report (the default)"),
     "retrieval": ("eval.retrieval.judged_sets", "is the right answer first? judged sets and the index's own questions"),
     "people": ("eval.people", "questions as people ask them: right page, right answer, declined"),
+    "dialogues": ("eval.dialogues", "follow-ups: the right question made of them, nothing taken over wrongly"),
     "swaps": ("eval.swaps", "whether an answer hangs on headings, order or wording"),
     "adapters": ("eval.adapters", "adapters beside one another on people's questions"),
     "experts": ("eval.experts", "what is quoted, against expert summaries of the same answers"),

@@ -27,6 +27,9 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("question", nargs="*", help="the question")
     result.add_argument("--file", type=Path, metavar="FILE", help="questions, one a line; - reads standard input")
+    result.add_argument(
+        "--after", action="append", metavar="QUESTION", help="asked before, which this follows; repeatable, in order"
+    )
     result.add_argument("--mode", choices=MODES, help="how the answer is made (default: the profile's)")
     result.add_argument("--strict", action="store_true", default=None, help="drop unsupported sentences")
     result.add_argument("--length", choices=LENGTHS, help="how much the extractive mode quotes (default: short)")
@@ -57,6 +60,7 @@ def main() -> int:
     if whose := identity.attribution(pipeline.index.manifest.parts):
         print(whose, file=sys.stderr)
     options: dict[str, Any] = {"mode": args.mode, "strict": args.strict, "length": args.length}
+    options |= {"history": args.after}
     options |= {"max_new_tokens": args.max_new_tokens, "temperature": args.temperature}
     failed = 0
     for line in lines:
@@ -112,6 +116,7 @@ def render(answer: Answer) -> str:
     """An answer as text for a terminal: notice, sentences with marks, sources, the standing notices."""
     from index.corpus import titled
     from rag.answer import DEMONSTRATION, WHETHER_OR_NOT
+    from rag.conversation import NO_QUESTION
 
     parts = [answer.text]
     if answer.fallback:
@@ -121,6 +126,8 @@ def render(answer: Answer) -> str:
         parts.insert(0, f"({answer.growing})")
     if answer.searched:
         parts.insert(0, f"(Searched for: {answer.searched})")
+    if answer.understood:
+        parts.insert(0, f"(Understood as: {answer.understood})")
     if any(not sentence.supported for sentence in answer.sentences):
         unsupported = [sentence for sentence in answer.sentences if not sentence.supported]
         parts.append("\n".join(f"  not supported by a source: {item.text} ({item.note})" for item in unsupported))
@@ -137,7 +144,7 @@ def render(answer: Answer) -> str:
         lines = ["Pages on this, to read once help is on its way"]
         lines += [f"  {item.title}  {item.url or 'no address'}" for item in answer.sources]
         parts.append("\n".join(lines))
-    if answer.status == "abstained":
+    if answer.status == "abstained" and answer.notice != NO_QUESTION:
         parts.append(WHETHER_OR_NOT)
     seconds = answer.timings.total_ms / 1000
     # Under an emergency notice nothing is answered, so there is nothing to be confident of.

@@ -96,6 +96,7 @@ class Answer(BaseModel):
     mode: Mode
     sentences: tuple[Sentence, ...] = ()
     sources: tuple[Source, ...] = ()
+    understood: str = Field("", description="a follow-up as a question of its own, where the turns before are in it")
     searched: str = Field("", description="the question as it was searched, where words of it were read as others")
     growing: str = Field(
         "", description="one line on an index of which not all passages have vectors yet; empty where all have"

@@ -5,13 +5,17 @@ checked(draft, sources, read, settings, question)   ->   sentences; none where t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from configs.schema import Answering
 from rag import prompt
 from rag.answer import Sentence, Source
 from rag.attribution.attribute import attribute
+from rag.attribution.doses import unsourced_doses
+from rag.attribution.draft import unmarked
 from rag.attribution.mend import completed, mended
+from rag.attribution.references import without_marks
 from rag.retrieval.hits import Hit
 from rag.retrieval.names import Said
 from rag.sources import Evidence, source
@@ -49,3 +53,14 @@ def supported_share(sentences: Sequence[Sentence]) -> float:
     words = [(len(sentence.text.split()), sentence.supported) for sentence in sentences]
     held = sum(count for count, supported in words if supported)
     return held / sum(count for count, _ in words) if held else -1.0
+
+
+# A number whose unit may still be on its way: at most the start of one word stands behind it.
+_OPEN_NUMBER = re.compile(r"\d[\d.,/–-]*\s*\S*\s*$")
+
+
+def showable(tail: str, texts: list[str]) -> str:
+    """The unfinished sentence as far as it may be shown: no number of a source that the model wrote, and a dose only
+    once a source is known to hold it."""
+    settled = without_marks(unmarked(_OPEN_NUMBER.sub("", tail)))
+    return "" if unsourced_doses(settled, texts) else settled

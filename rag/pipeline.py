@@ -9,7 +9,6 @@ The pipeline is a langchain-core `Runnable`: `invoke`, `stream`, `batch` and `ai
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import unicodedata
@@ -35,12 +34,11 @@ from rag import prompt
 from rag.answer import ABSTENTION, Answer, Sentence, Source, Timings
 from rag.attribution.attribute import attribute
 from rag.attribution.digest import PASSAGES, Digest, on_topic
-from rag.attribution.doses import unsourced_doses
-from rag.attribution.draft import unlooped, unmarked
+from rag.attribution.draft import unlooped
 from rag.attribution.highlights import highlights
-from rag.attribution.references import without_marks
 from rag.attribution.unsaid import unsaid
-from rag.checked import checked, numbered
+from rag.checked import checked, numbered, showable
+from rag.conversation import HISTORY, NO_QUESTION, asks, standalone
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
 from rag.generators.base import Generator, create
@@ -63,6 +61,8 @@ class Options:
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+    history: Sequence[str] | None = None
+    """The questions asked before, oldest first, each as it was understood (`Answer.understood` or its `question`)."""
 
 
 class Pipeline(Runnable[str, Answer]):
@@ -193,6 +193,8 @@ class Pipeline(Runnable[str, Answer]):
                 if mode.startswith("finetuned")
                 else f"unknown mode {mode!r}; there are: {', '.join(self.modes)}"
             )
+        if isinstance(options.history, str) or not all(isinstance(one, str) for one in options.history or ()):
+            raise UserError("history: give the questions asked before as a list of texts")
         if options.length not in (None, *LENGTHS):
             raise UserError(f"unknown length {options.length!r}; there are: {', '.join(LENGTHS)}")
         return replace(options, mode=mode)
@@ -213,22 +215,6 @@ def clean(question: str) -> str:
     if not any(character.isalnum() for character in text):
         raise UserError("the question is empty; ask something like: What are the symptoms of gout?")
     return text
-
-
-# A number whose unit may still be on its way: at most the start of one word stands behind it.
-_OPEN_NUMBER = re.compile(r"\d[\d.,/–-]*\s*\S*\s*$")
-
-
-def _showable(tail: str, texts: list[str]) -> str:
-    """The unfinished sentence as far as it may be shown: no number of a source that the model wrote, and a dose only
-    once a source is known to hold it."""
-    settled = without_marks(unmarked(_OPEN_NUMBER.sub("", tail)))
-    return "" if unsourced_doses(settled, texts) else settled
-
-
-def _nearest(retrieval: Retrieval) -> dict[str, tuple[str, ...]]:
-    """What an abstention says of the nearest topics."""
-    return {"nearest": retrieval.nearest, "nearest_questions": retrieval.nearest_questions}
 
 
 class _Run:
@@ -256,7 +242,11 @@ class _Run:
         # One for the whole run: a later stage may come while this answer is written.
         self.pipeline.renew()
         self.retriever = self.pipeline.retriever
-        notice = red_flag(self.question) or self.pipeline.emergency_classifier(self.question, self.retriever)
+        if not self._understood():
+            yield self._finish(status="abstained", notice=NO_QUESTION)
+            return
+        notice = red_flag(f"{self.answer.question}\n{self.answer.understood}")
+        notice = notice or self.pipeline.emergency_classifier(self.question, self.retriever)
         if notice:
             self._update(status="emergency", notice=notice)
             yield self.answer
@@ -295,6 +285,17 @@ class _Run:
         yield self.answer
         yield from self._generated(built.messages, sources)
 
+    def _understood(self) -> bool:
+        """Whether it is a question; what the turns before say is put in, so that from here on it stands alone."""
+        before = [clean(one) for one in (self.options.history or ())[-HISTORY:] if any(map(str.isalnum, one))]
+        right = self.retriever.speller.correct
+        found = standalone(right(self.question).text, [right(one).text for one in before], self.retriever.topics)
+        if found.taken:
+            self.question = clean(found.text)
+            self.said = Said.of(self.question)
+            self._update(understood=self.question)
+        return asks(self.question)
+
     def _generated(self, messages: Sequence[BaseMessage], sources: tuple[Source, ...]) -> Iterator[Answer]:
         generator = self.pipeline.generator
         section = self.pipeline.profile.generator
@@ -328,7 +329,7 @@ class _Run:
                 settled = stable
                 self._settle(draft[:settled], sources)
             tail = draft[settled:].lstrip()
-            self._update(draft=_showable(tail, texts))
+            self._update(draft=showable(tail, texts))
             yield self.answer
         if self.read is None:
             self._settle(draft, sources, last=True)
@@ -370,7 +371,8 @@ class _Run:
     def _abstain(self, retrieval: Retrieval) -> Answer:
         if self.answer.status == "emergency":
             return self._finish()
-        return self._finish(status="abstained", notice=ABSTENTION, **_nearest(retrieval))
+        near = {"nearest": retrieval.nearest, "nearest_questions": retrieval.nearest_questions}
+        return self._finish(status="abstained", notice=ABSTENTION, **near)
 
     def _count(self, chunk: BaseMessage) -> None:
         usage = getattr(chunk, "usage_metadata", None)

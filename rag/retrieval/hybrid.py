@@ -27,8 +27,9 @@ from configs.errors import UserError
 from configs.schema import Retriever
 from index.growing import Encode, filled
 from index.store import Index, read_manifest
-from index.words import terms, words
-from rag.retrieval.aspects import kind_of
+from index.words import STOP, runs, terms, words
+from rag.conversation import Topic
+from rag.retrieval.aspects import TYPED, kind_of
 from rag.retrieval.hits import Hit, Retrieval
 from rag.retrieval.lay_names import with_medical_names
 from rag.retrieval.names import Said
@@ -38,8 +39,10 @@ from rag.retrieval.reading import Piece, read
 from rag.retrieval.reranker import CHATTER, Candidates, Reranker, candidates, decision_values, left_over, rank, spread
 from rag.retrieval.spelling import Corrected, Speller
 
-RARE = 0.3
-"""Weight past which a single word is a name and not a theme."""
+RARE, VERY_RARE = 0.3, 0.45
+"""Weight past which a single word is a name and not a theme, and past which a part of a name will do."""
+MANY_SIDED = 4
+"""Question types on a topic whose name, a common word, is a name all the same."""
 READ_ANSWERS, READ_PASSAGES = 8, 2
 """Answers whose sentences are read, and passages of each."""
 SHORT, LONG, MEAN = (1.0, 2.0), (8.0, 4.0), 0.4
@@ -238,6 +241,41 @@ class HybridRetriever(BaseRetriever):
             if len(found.words) > 1 or self._state.weight(found.words[0]) > RARE:
                 return True
         return False
+
+    def topics(self, text: str, loosely: bool = False) -> list[Topic]:
+        """The topics that a text names, as it spells them; no theme of many pages, nor a single everyday word.
+
+        `loosely`: where it names none whole, the rarest word of a name will do ("parkinson's").
+        """
+        said, places = Said.of(text), runs(text)
+        if len(places) != len(said.raw):  # accents that part a word
+            return []
+
+        def topic(at: int, count: int) -> Topic:
+            start, end = places[at].start(), places[at + count - 1].end()
+            return Topic(text[start:end], start, end)
+
+        found = [
+            topic(one.at, len(one.words))
+            for one in self._state.names.find(said)
+            if len(one.words) > 1 or self._state.weight(one.words[0]) > RARE or self._many_sided(one.pairs)
+        ]
+        if found or not loosely:
+            return found
+        asked_for = set(terms(" ".join(match.group() for match in TYPED.finditer(text)))) | CHATTER
+        weights = {
+            at: self._state.weight(word)
+            for at, word in enumerate(said.stems)
+            if len(word) > 3 and word in self._state.named_by and word not in asked_for and word not in STOP
+        }
+        at = max(weights, key=lambda one: weights[one], default=-1)
+        if at < 0 or weights[at] <= VERY_RARE:
+            return []
+        return [topic(at, 2 if said.raw[at + 1 : at + 2] == ("s",) else 1)]
+
+    def _many_sided(self, pairs: np.ndarray) -> bool:
+        """Whether pairs answer MANY_SIDED types of questions: "diabetes" is a condition, however common the word."""
+        return len({self.index.pairs[pair].question_type for pair in pairs.tolist()}) >= MANY_SIDED
 
     @property
     def fingerprint(self) -> str:

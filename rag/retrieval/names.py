@@ -50,10 +50,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A topic's name in a question: its words, and the pairs (rows) it is a name of."""
+    """A topic's name in a question: its words, the pairs (rows) it is a name of, and which word of it is the first."""
 
     words: tuple[str, ...]
     pairs: np.ndarray
+    at: int = 0
 
 
 class Names:
@@ -85,7 +86,7 @@ class Names:
                 rows = self._rows.get(key)
                 if rows is None or (_cased(key) and (said.shouted or not said.raw[at].isupper())):
                     continue
-                found.append(Found(key, rows))
+                found.append(Found(key, rows, at))
                 at += length
                 break
             else:

@@ -53,7 +53,7 @@ FORMED = 5
 _TYPED = frozenset(
     """
     alot arent chemo covid cant couldnt didnt doesnt dont gonna hadnt hasnt havent hubby isnt kinda lol mommy
-    okay plz pls shes shouldnt thats theres theyre thx wanna wasnt werent whats whos wont wouldnt youre
+    okay oops plz pls shes shouldnt thats theres theyre thx wanna wasnt werent whats whos wont wouldnt youre
     """.split()
 )
 """Everyday words of messages that no health page has."""

@@ -209,8 +209,11 @@ class FakePipeline:
         self.running += 1
         self.most = max(self.most, self.running)
         self.options = options
+        before = options.get("history") or []
+        understood = f"{before[-1]} ({input})" if before and input.startswith("and ") else ""
         try:
-            yield from self._snapshots(input)
+            for answer in self._snapshots(input):
+                yield answer.model_copy(update={"understood": understood}) if understood else answer
         finally:
             self.running -= 1
             self.closed += 1

@@ -43,6 +43,16 @@ def test_ask_gives_the_answer(client: Any) -> None:
     assert answer.sentences[0].citations == (1,)
 
 
+def test_a_follow_up_comes_with_the_questions_before(client: Any) -> None:
+    body = {"question": "and how is it treated?", "history": ["What is gout?", "What is asthma?"]}
+    answer = Answer.model_validate(client.post("/api/ask", json=body).json())
+    assert answer.understood == "What is asthma? (and how is it treated?)"
+    for history, what in (("What is gout?", "list"), ([3], "string"), (["x"] * 51, "50")):
+        reply = client.post("/api/ask", json={**body, "history": history})
+        assert reply.status_code == 422
+        assert what in reply.json()["detail"]
+
+
 def test_the_stream_sends_snapshots_and_ends_with_the_whole(client: Any) -> None:
     reply = client.post("/api/ask/stream", json={"question": "asthma"})
     assert reply.headers["content-type"].startswith("text/event-stream")

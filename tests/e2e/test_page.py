@@ -204,6 +204,22 @@ def test_a_source_opened_while_the_answer_streams_stays_open(visit: Callable[...
     done(page, ASTHMA)
 
 
+def test_a_follow_up_says_how_it_was_understood_and_can_be_changed(visit: Callable[..., Any]) -> None:
+    page = visit()
+    ask(page, ASTHMA)
+    ask(page, "and how is it treated?")
+    made = f"{ASTHMA} (and how is it treated?)"
+    assert made in page.inner_text("#mc-now .mc-understood")
+    page.click("#mc-now .mc-understood [data-edit]")
+    assert page.input_value("#mc-box textarea") == made
+    page.keyboard.type(" today")
+    page.keyboard.press("Enter")
+    done(page, f"{made} today")
+    page.click("#mc-past .mc-understood [data-ask]")
+    done(page, "and how is it treated?")
+    assert page.locator("#mc-now .mc-understood").count() == 0
+
+
 def test_an_abstention_looks_like_one_and_its_topics_ask(visit: Callable[..., Any]) -> None:
     page = visit()
     ask(page, FRANCE)

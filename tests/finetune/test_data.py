@@ -187,7 +187,8 @@ def test_peoples_own_questions_of_the_split_are_examples_too(
     added = more[len(plain) :]
     assert more[: len(plain)] == plain
     assert [one.pair for one in added] == [train.id, train.id]
-    assert rows[0]["question"] in added[0].prompt and "of no part" in added[1].prompt
+    assert str(rows[0]["question"]) in added[0].prompt
+    assert "of no part" in added[1].prompt
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,10 @@ TABLE = (
     "What are the signs and symptoms of Jensen syndrome? The Human Phenotype Ontology provides the following list of "
     "signs and symptoms for Jensen syndrome. If the information is available, the table below includes how often the "
     "symptom is seen in people with this condition. You can use the MedlinePlus Medical Dictionary to look up the "
-    "definitions for these medical terms. Signs and Symptoms Approximate number of patients (when available) {cells}The "
-    "Human Phenotype Ontology (HPO) has collected information on how often a sign or symptom occurs in a condition. Much "
-    "of this information comes from Orphanet. In these cases, the sign or symptom may be rare or common."
+    "definitions for these medical terms. Signs and Symptoms Approximate number of patients (when available) {cells}"
+    "The Human Phenotype Ontology (HPO) has collected information on how often a sign or symptom occurs in a "
+    "condition. Much of this information comes from Orphanet. In these cases, the sign or symptom may be rare or "
+    "common."
 )
 
 CASES = {

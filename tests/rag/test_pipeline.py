@@ -22,6 +22,7 @@ from index.build import build
 from index.corpus import QAPair
 from rag.__main__ import render as terminal
 from rag.answer import ABSTENTION, Answer
+from rag.conversation import NO_QUESTION
 from rag.pipeline import MAX_QUESTION_CHARACTERS, Pipeline
 from rag.retrieval.hybrid import HybridRetriever
 from tests import fakes
@@ -158,6 +159,27 @@ def test_what_was_searched_is_told_where_it_is_not_what_was_typed(tmp_path: Path
     assert answer.searched == "What is gout?"
     assert "Searched for: What is gout?" in terminal(answer)
     assert "Searched for: What is gout?" in page_notes(answer)
+
+
+def test_a_follow_up_is_answered_as_it_was_understood_and_says_so(tmp_path: Path) -> None:
+    pipeline, generator = make(tmp_path, GOUT)
+    alone = pipeline.invoke("what causes it?")
+    after = pipeline.invoke("what causes it?", history=["What is gout?", "thanks"])
+    assert alone.understood == ""
+    assert (after.question, after.understood) == ("what causes it?", "what causes gout?")
+    assert {one.pair_id for one in after.sources} >= {"gout"}
+    assert "what causes gout?" in str(generator.prompts[-1][-1].content)
+    assert "(Understood as: what causes gout?)" in terminal(after)
+    with pytest.raises(UserError, match="list of texts"):
+        pipeline.invoke("what causes it?", history="What is gout?")
+
+
+def test_thanks_are_answered_with_one_line_and_no_model(tmp_path: Path) -> None:
+    pipeline, generator = make(tmp_path, GOUT)
+    answer = pipeline.invoke("Thank you, that helps!", history=["What is gout?"])
+    assert (answer.status, answer.notice, answer.sources) == ("abstained", NO_QUESTION, ())
+    assert generator.prompts == []
+    assert "emergency" not in terminal(answer).partition("This is information")[0]
 
 
 def test_weak_retrieval_costs_no_generation(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Ask(BaseModel):
     model_config = ConfigDict(extra="forbid")
     question: str
     history: list[Annotated[str, Field(max_length=MAX_QUESTION_BYTES)]] | None = Field(
-        None, max_length=50, description="the questions asked before, oldest first, each as it was understood"
+        None, max_length=50, description="the questions asked before, oldest first"
     )
     mode: Mode | None = None
     strict: bool | None = None
@@ -122,7 +122,7 @@ def install(app: FastAPI, engine: Engine) -> None:
     @router.post("/ask", response_model=Answer)
     async def ask(request: Request, job: Any = Depends(asked)) -> Any:  # noqa: B008 - how FastAPI is told
         last: Answer | None = None
-        async for last in _snapshots(job, request):  # noqa: B007 - the last one is the answer
+        async for last in snapshots(job, request):  # noqa: B007 - the last one is the answer
             pass
         # None: the asker has gone, and nobody reads this.
         return last if last is not None else JSONResponse({"detail": "stopped"}, 499)
@@ -131,7 +131,7 @@ def install(app: FastAPI, engine: Engine) -> None:
     async def stream(request: Request, job: Any = Depends(asked)) -> AsyncIterator[ServerSentEvent]:  # noqa: B008
         # The status is on its way already, so what goes wrong from here on is an event.
         try:
-            async for snapshot in _snapshots(job, request):
+            async for snapshot in snapshots(job, request):
                 yield ServerSentEvent(data=snapshot, event="answer")
         except UserError as error:
             yield ServerSentEvent(data={"detail": one_line(error)}, event="error")
@@ -192,7 +192,7 @@ def described(parts: Sequence[Part]) -> Corpus:
     )
 
 
-async def _snapshots(job: Job, request: Request) -> AsyncIterator[Answer]:
+async def snapshots(job: Job, request: Request) -> AsyncIterator[Answer]:
     """The answer's snapshots, the newest whenever there is one; ends when the asker goes away."""
     loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
@@ -213,13 +213,18 @@ async def _snapshots(job: Job, request: Request) -> AsyncIterator[Answer]:
             return
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+def mistakes(error: RequestValidationError) -> str:
+    """What is wrong with a request, in one line."""
     lines = []
     for item in error.errors():
         where = ".".join(str(part) for part in item["loc"] if part not in ("body", "query"))
         lines.append(f"{where}: {item['msg']}" if where else str(item["msg"]))
-    return JSONResponse({"detail": " ".join("; ".join(lines).split())[:500]}, 422)
+    return " ".join("; ".join(lines).split())[:500]
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"detail": mistakes(error)}, 422)
 
 
 async def _mistake(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""One web server: the chat at `/`, its other pages beside it, the API under `/api`, and what all are kept from.
+"""One web server: the chat at `/` with its other pages, the APIs under `/api` and `/v1`, and what all are kept from.
 
 Nothing is fetched from elsewhere: the content security policy forbids it even if a page tried.
 """
@@ -127,11 +127,12 @@ def create(
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from app import api, chat, compare, report
+    from app import api, chat, compare, openai, report
 
     # The interactive documentation pages would load scripts from elsewhere.
     app = FastAPI(title="medcite", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     api.install(app, engine)
+    openai.install(app, engine)
     report.install(app, latest)
     blocks = chat.build(engine, history, secret, **page)
     compare.add(blocks, engine)

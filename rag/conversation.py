@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from index.words import terms, words
 from rag.retrieval.aspects import TYPED, asking
@@ -43,6 +43,15 @@ class Standalone:
 
     text: str
     taken: str = ""
+
+
+class Retriever(Protocol):
+    """What of `rag.retrieval.hybrid.HybridRetriever` is asked."""
+
+    @property
+    def topics(self) -> Topics: ...
+    @property
+    def speller(self) -> Any: ...
 
 
 class Topics(Protocol):
@@ -149,6 +158,16 @@ _NO_QUESTION = re.compile(
 def asks(text: str) -> bool:
     """Whether a turn is a question at all, and not thanks, a greeting, or about the program."""
     return not _NO_QUESTION.match(text.strip())
+
+
+def understood(turns: Sequence[str], retriever: Retriever) -> Standalone:
+    """The last of some turns, oldest first, as a question of its own, its spelling corrected."""
+    before: list[str] = []
+    found = Standalone("")
+    for turn in turns:
+        found = standalone(retriever.speller.correct(turn).text, before, retriever.topics)
+        before += [found.text] if asks(found.text) else []
+    return found
 
 
 def standalone(question: str, earlier: Sequence[str], topics: Topics) -> Standalone:

@@ -30,7 +30,7 @@ from index import growing
 from index.embedder import embedder_of
 from index.sentences import spans
 from index.store import Index
-from rag import prompt
+from rag import conversation, prompt
 from rag.answer import ABSTENTION, Answer, Sentence, Source, Timings
 from rag.attribution.attribute import attribute
 from rag.attribution.digest import PASSAGES, Digest, on_topic
@@ -38,7 +38,7 @@ from rag.attribution.draft import unlooped
 from rag.attribution.highlights import highlights
 from rag.attribution.unsaid import unsaid
 from rag.checked import checked, numbered, showable
-from rag.conversation import HISTORY, NO_QUESTION, asks, standalone
+from rag.conversation import HISTORY, NO_QUESTION, asks
 from rag.emergency.classifier import EmergencyClassifier
 from rag.emergency.phrases import red_flag
 from rag.generators.base import Generator, create
@@ -62,7 +62,7 @@ class Options:
     top_p: float | None = None
     seed: int | None = None
     history: Sequence[str] | None = None
-    """The questions asked before, oldest first, each as it was understood (`Answer.understood` or its `question`)."""
+    """The questions asked before, oldest first."""
 
 
 class Pipeline(Runnable[str, Answer]):
@@ -288,8 +288,7 @@ class _Run:
     def _understood(self) -> bool:
         """Whether it is a question; what the turns before say is put in, so that from here on it stands alone."""
         before = [clean(one) for one in (self.options.history or ())[-HISTORY:] if any(map(str.isalnum, one))]
-        right = self.retriever.speller.correct
-        found = standalone(right(self.question).text, [right(one).text for one in before], self.retriever.topics)
+        found = conversation.understood([*before, self.question], self.retriever)
         if found.taken:
             self.question = clean(found.text)
             self.said = Said.of(self.question)

@@ -26,8 +26,9 @@ class Command:
 
 
 COMMANDS = {
-    "chat": Command("app", (), "open the chat in a browser, with the HTTP API under /api"),
+    "chat": Command("app", (), "open the chat in a browser, with the HTTP APIs under /api and /v1"),
     "serve": Command("app", ("--no-browser",), "the same without opening a browser"),
+    "mcp": Command("app.mcp", (), "serve ask, search and read_source to clients of the Model Context Protocol"),
     "ask": Command("rag", (), "answer one question, or a file of them, in the terminal"),
     "search": Command("rag.search", (), "show the passages that the chat would find for a question"),
     "index": Command("index", (), "build the index (also: stats, verify, info)"),

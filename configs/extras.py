@@ -33,6 +33,7 @@ EXTRAS = {
     "textstat": "eval",
     "fastapi": "app",
     "gradio": "app",
+    "mcp": "app",
     "starlette": "app",
     "uvicorn": "app",
 }

@@ -24,7 +24,7 @@ from configs.errors import UserError
 from configs.files import said, write_json
 from eval.datasets.own import same_topic
 from eval.metrics.shares import share
-from rag.conversation import asks, standalone
+from rag.conversation import Asked, asks, standalone
 
 if TYPE_CHECKING:
     from index.corpus import QAPair
@@ -107,12 +107,12 @@ def measure(retriever: HybridRetriever, asked: Sequence[Dialogue]) -> list[Row]:
     with shown() as say:
         for done, one in enumerate(asked, 1):
             say("dialogues", done, len(asked))
-            before: list[str] = []
+            before: list[Asked] = []
             for at, turn in enumerate(one.turns):
                 spelled = retriever.speller.correct(turn.user).text
-                made = standalone(spelled, before, retriever.topics).text if asks(spelled) else ""
-                if made:
-                    before.append(made)
+                found = standalone(spelled, before, retriever.topics, retriever.sure)
+                made = found.text if asks(spelled) else ""
+                before += [Asked(made, found.subject)] if made else []
                 if not at:
                     continue
                 same, wanted = same_page(made, turn), aspects_of(turn.standalone)

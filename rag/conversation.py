@@ -11,7 +11,7 @@ one; a bare name ("and asthma?") asks of it what was asked before; a group ("wha
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,6 +26,8 @@ NO_QUESTION = "That is no health question. Ask about a condition, a symptom, a t
 FEW, FEW_WORDS = 2, 10
 """Words of a question that say what about, at most, for it to be taken as asking about the topic before; words in all
 of one that leaves open of what."""
+SURE, SURER = 0.5, 0.1
+"""How surely a question is covered alone, not to be asked of the topic before; and how much surer that has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,23 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Standalone:
-    """A question as it is to be searched, and what of the turns before is in it; empty where nothing is."""
+    """A question as it is to be searched, what of the turns before is in it, and the topic among that; else empty."""
 
     text: str
     taken: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question before, which stands alone, and the topic that it took from those before it."""
+
+    text: str
+    subject: str = ""
+
+
+Sure = Callable[[str], float]
+"""How surely a question is covered, in 0..1: `rag.retrieval.hybrid.HybridRetriever.sure`."""
 
 
 class Retriever(Protocol):
@@ -52,6 +67,8 @@ class Retriever(Protocol):
     def topics(self) -> Topics: ...
     @property
     def speller(self) -> Any: ...
+    @property
+    def sure(self) -> Sure: ...
 
 
 class Topics(Protocol):
@@ -111,7 +128,12 @@ _SAID_OF = re.compile(
     r"(?: (?:a|an|the|my|his|her|mild|severe|chronic|acute))*\s*$",
     re.IGNORECASE,
 )
-"""What stands before the topic that a text is about."""
+_ABOUT_IT = re.compile(
+    r"\b(?:have|has|had|having|got|with|about|of|for|in|diagnosed (?:with|as))(?: (?:a|an|the|my|his|her|mild|severe"
+    r"|chronic|acute))*\s*$",
+    re.IGNORECASE,
+)
+"""What stands before a topic that a text may be about, and before the one that it is about."""
 _ITS = re.compile(r"\b(?:its|their)\b", re.IGNORECASE)
 _ITSELF = re.compile(
     r"\b(?:is|was|does|can|could|will|would|may|might) it (?:ok(?:ay)?|safe|possible|true|normal|common for"
@@ -162,29 +184,34 @@ def asks(text: str) -> bool:
 
 def understood(turns: Sequence[str], retriever: Retriever) -> Standalone:
     """The last of some turns, oldest first, as a question of its own, its spelling corrected."""
-    before: list[str] = []
+    before: list[Asked] = []
     found = Standalone("")
     for turn in turns:
-        found = standalone(retriever.speller.correct(turn).text, before, retriever.topics)
-        before += [found.text] if asks(found.text) else []
+        found = standalone(retriever.speller.correct(turn).text, before, retriever.topics, retriever.sure)
+        before += [Asked(found.text, found.subject)] if asks(found.text) else []
     return found
 
 
-def standalone(question: str, earlier: Sequence[str], topics: Topics) -> Standalone:
-    """The question as it is understood after those `earlier`, which stand alone themselves, oldest first."""
-    before = [one for one in earlier[-HISTORY:] if asks(one)]
+def standalone(question: str, earlier: Sequence[Asked], topics: Topics, sure: Sure | None = None) -> Standalone:
+    """The question as it is understood after those `earlier`, which stand alone themselves, oldest first.
+
+    `sure` says how surely a question is covered: one that neither names a topic nor points back is asked of the topic
+    before where that is surer.
+    """
+    before = [one for one in earlier[-HISTORY:] if asks(one.text)]
     if not before or not asks(question):
         return Standalone(question)
     known: dict[str, str] = {}  # topics said before by their name in small letters, the last one last
     order: list[str] = []  # the same as they first came
-    loosely = not any(map(topics, before))
+    loosely = not any(topics(one.text) for one in before)
     for one in before:
-        for topic in _main_last(one, topics(one, loosely=loosely)):
-            key = topic.name.lower()
-            order += [] if key in known else [topic.name]
+        said = [topic.name for topic in _main_last(one.text, topics(one.text, loosely=loosely))]
+        for name in [*said, one.subject] if one.subject else said:
+            key = name.lower()
+            order += [] if key in known else [name]
             known.pop(key, None)
-            known[key] = topic.name
-    last = before[-1]
+            known[key] = name
+    last = before[-1].text
     rest = _LEAD.sub("", question).strip() or question
     corrected = _CORRECTS.match(rest)
     begun = corrected.end() if corrected else 0
@@ -203,8 +230,8 @@ def standalone(question: str, earlier: Sequence[str], topics: Topics) -> Standal
     open_end = _LEFT_OPEN.search(rest) is not None and len(rest.split()) <= FEW_WORDS
     refers = bool(names) and (_refers(rest, own, names[-1]) or open_end)
     if own and not refers:
-        if len(own) == 1 and _only(bare, own[0].name) and (said := topics(last) or _blank(last)):
-            return Standalone(_put(last, said[-1], own[0].name), last)
+        if len(own) == 1 and _only(bare, own[0].name) and (asked := topics(last) or _blank(last)):
+            return Standalone(_put(last, asked[-1], own[0].name), last)
         return Standalone(question)
     if not names:
         return Standalone(question)
@@ -214,17 +241,20 @@ def standalone(question: str, earlier: Sequence[str], topics: Topics) -> Standal
     if len(names) > 1 and place and not own:
         at = {"first": 0, "former": 0, "second": 1, "third": 2}.get(place["place"].lower(), len(order) - 1)
         name = names[-2] if place["place"].lower() == "other" else order[min(at, len(order) - 1)]
-        if place.group().strip() == bare and (said := topics(last)):
-            return Standalone(_put(last, said[-1], name), last)
-        return Standalone(_cleaned(rest[: place.start()] + name + rest[place.end() :]), name)
+        if place.group().strip() == bare and (asked := topics(last)):
+            return Standalone(_put(last, asked[-1], name), last, name)
+        return Standalone(_cleaned(rest[: place.start()] + name + rest[place.end() :]), name, name)
+    made = Standalone(_about(rest, names[-1]), names[-1], names[-1])
     if refers or _little(rest) or _PERSON.search(rest):
-        return Standalone(_about(rest, names[-1]), names[-1])
+        return made
+    if sure is not None and (alone := sure(question)) < SURE and sure(made.text) > alone + SURER:
+        return made
     return Standalone(question)
 
 
 def _main_last(text: str, found: Sequence[Topic]) -> list[Topic]:
     """The topics of a text, the one that it is about last: "I have gout and burp a lot" is about gout."""
-    main = [one for one in found if _SAID_OF.search(text[: one.start]) and not _BESIDE.fullmatch(one.name)]
+    main = [one for one in found if _ABOUT_IT.search(text[: one.start]) and not _BESIDE.fullmatch(one.name)]
     return [one for one in found if one not in main[:1]] + main[:1]
 
 

@@ -273,6 +273,10 @@ class HybridRetriever(BaseRetriever):
             return []
         return [topic(at, 2 if said.raw[at + 1 : at + 2] == ("s",) else 1)]
 
+    def sure(self, question: str) -> float:
+        """The confidence that a question is covered."""
+        return self.retrieve(question, 1).confidence
+
     def _many_sided(self, pairs: np.ndarray) -> bool:
         """Whether pairs answer MANY_SIDED types of questions: "diabetes" is a condition, however common the word."""
         return len({self.index.pairs[pair].question_type for pair in pairs.tolist()}) >= MANY_SIDED

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rag.conversation import Topic, asks, standalone
+from rag.conversation import Asked, Topic, asks, standalone
 
 NAMES = (
     "type 1 diabetes",
@@ -48,7 +48,7 @@ def topics(text: str, loosely: bool = False) -> list[Topic]:
     ],
 )
 def test_a_follow_up_takes_its_topic_from_before(earlier: list[str], typed: str, wanted: str) -> None:
-    found = standalone(typed, earlier, topics)
+    found = standalone(typed, [Asked(one) for one in earlier], topics)
     assert found.text == wanted
     assert found.taken
 
@@ -64,13 +64,13 @@ def test_a_follow_up_takes_its_topic_from_before(earlier: list[str], typed: str,
     ],
 )
 def test_a_question_of_its_own_takes_nothing_over(typed: str) -> None:
-    assert standalone(typed, ["what is gout"], topics) == standalone(typed, [], topics)
-    assert standalone(typed, ["what is gout"], topics).taken == ""
+    assert standalone(typed, [Asked("what is gout")], topics) == standalone(typed, [], topics)
+    assert standalone(typed, [Asked("what is gout")], topics).taken == ""
 
 
 def test_without_a_topic_before_nothing_is_put_in() -> None:
     assert standalone("how is it treated?", [], topics).text == "how is it treated?"
-    assert standalone("how is it treated?", ["hello", "thanks"], topics).taken == ""
+    assert standalone("how is it treated?", [Asked("hello"), Asked("thanks")], topics).taken == ""
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,6 @@ def test_long_texts_take_no_longer(text: str) -> None:
     import time
 
     began = time.perf_counter()
-    standalone(text, ["what is gout", text], topics)
+    standalone(text, [Asked("what is gout"), Asked(text)], topics)
     asks(text)
     assert time.perf_counter() - began < 5

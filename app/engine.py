@@ -202,6 +202,8 @@ class Engine:
         self._detail = "loading"
         self.started = time.monotonic()
         self.load_seconds = 0.0
+        self.answered: Callable[[Answer | None], None] | None = None
+        """Told of each question that is done: its answer, None where it broke off; not of one that was given up."""
 
     @property
     def state(self) -> str:
@@ -360,10 +362,12 @@ class Engine:
         if job.given_up:
             return None
         begun = time.monotonic()
+        last: Answer | None = None
         try:
             # Closing the stream ends a generation that nobody waits for any more, in the thread that runs it.
             with closing(self.pipeline().stream(job.question, **job.options)) as snapshots:  # type: ignore[type-var]
                 for snapshot in snapshots:
+                    last = snapshot
                     self._moved = time.monotonic()
                     job.publish(snapshot)
                     if job.given_up:
@@ -372,8 +376,12 @@ class Engine:
             return error
         except BaseException as error:  # whatever it is, the thread must live: nobody else answers
             print(f"medcite: while answering: {one_line(error)}", file=sys.stderr, flush=True)
+            if self.answered:
+                self.answered(None)
             return Failed(f"the answer could not be finished: {one_line(error)}")
         self._seconds += 0.3 * (time.monotonic() - begun - self._seconds)
+        if self.answered and last is not None:
+            self.answered(last)
         return None
 
 

@@ -127,12 +127,13 @@ def create(
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from app import api, chat, compare, openai, report
+    from app import api, chat, compare, metrics, openai, report
 
     # The interactive documentation pages would load scripts from elsewhere.
     app = FastAPI(title="medcite", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     api.install(app, engine)
     openai.install(app, engine)
+    metrics.install(app, engine)
     report.install(app, latest)
     blocks = chat.build(engine, history, secret, **page)
     compare.add(blocks, engine)

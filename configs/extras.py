@@ -34,6 +34,7 @@ EXTRAS = {
     "fastapi": "app",
     "gradio": "app",
     "mcp": "app",
+    "prometheus_client": "app",
     "starlette": "app",
     "uvicorn": "app",
 }

@@ -170,3 +170,41 @@ def test_help_is_quick() -> None:
 def test_the_schema_names_the_answer(client: Any) -> None:
     schema = json.loads(client.get("/api/openapi.json").text)
     assert "Answer" in schema["components"]["schemas"]
+
+
+def test_those_who_watch_see_what_was_answered(client: Any) -> None:
+    def value(name: str) -> float:
+        lines = [line for line in client.get("/metrics").text.splitlines() if line.startswith(name)]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json()["status"] == "ready"
+    before = value("medcite_answers_total"), value("medcite_failures_total"), value("medcite_tokens_total")
+    client.post("/api/ask", json={"question": "asthma"})
+    client.post("/api/ask", json={"question": "explode"})
+    client.post("/api/ask", json={"question": "a mistake"})
+    after = value("medcite_answers_total"), value("medcite_failures_total"), value("medcite_tokens_total")
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 478]
+    text = client.get("/metrics").text
+    assert 'medcite_answers_total{mode="base+rag",status="answered"}' in text
+    assert "medcite_waiting 0.0" in text
+
+
+def test_not_ready_while_loading() -> None:
+    import threading
+
+    from starlette.testclient import TestClient
+
+    from app import server
+    from app.engine import Engine
+    from app.history import History
+
+    loading = threading.Event()
+    engine = Engine(lambda: (loading.wait(20), FakePipeline())[1])
+    engine.start()
+    with TestClient(server.create(engine, History(None), "s" * 24), base_url="http://localhost") as found:
+        assert found.get("/healthz").status_code == 200
+        assert found.get("/readyz").status_code == 503
+        loading.set()
+        engine.wait()
+        assert found.get("/readyz").status_code == 200

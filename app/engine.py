@@ -19,9 +19,11 @@ from contextlib import closing
 from math import ceil
 from typing import Any, Protocol
 
+from app.job import Job
+from app.remembered import Remembered
 from configs.errors import UserError
 from index.identity import Part
-from rag.answer import Answer
+from rag.answer import Answer, Timings
 
 MAX_QUESTION_BYTES = 102_400
 """100 kB, as UTF-8: longer than any question, and the prompt shortens what fits."""
@@ -33,9 +35,6 @@ POLL_SECONDS = 0.1
 
 STOP_SECONDS = 2.0
 """How long a reader who pressed stop waits for the generation to end; a stuck one does not keep the page."""
-
-UNREAD_SECONDS = 20.0
-"""A question whose asker has not looked for its answer for so long is given up: nobody is there any more."""
 
 STUCK_SECONDS = 90.0
 """A generator that has written nothing for so long is reported as stuck; a first token took up to 8 s."""
@@ -96,92 +95,6 @@ def check(question: str) -> str:
     return text
 
 
-class Job:
-    """One question on its way through the engine: what was asked, and the newest snapshot of its answer.
-
-    The engine's thread writes, any one thread or task reads. A reader who leaves calls `abandon`.
-    """
-
-    def __init__(self, engine: Engine, question: str, options: dict[str, Any], stop: threading.Event) -> None:
-        self._engine = engine
-        self.question = question
-        self.options = options
-        self._stop = stop
-        self._gone = False
-        self._changed = threading.Condition()
-        self._snapshot: Answer | None = None
-        self._serial = 0
-        self._seen = 0
-        self._done = False
-        self._error: UserError | None = None
-        self._reading = False
-        self._read_at = time.monotonic()
-        self.wake: Callable[[], None] | None = None
-        """Called from the engine's thread after each change; for readers that cannot block."""
-
-    def wait(self, seconds: float) -> None:
-        """Return once there is something new to take, or after `seconds`."""
-        self._reading = True
-        with self._changed:
-            self._changed.wait_for(lambda: self._done or self._serial > self._seen, seconds)
-        self._read_at = time.monotonic()
-        self._reading = False
-
-    def take(self) -> Answer | None:
-        """The newest snapshot if it was not taken before. Raises the UserError that ended the question."""
-        self._read_at = time.monotonic()
-        with self._changed:
-            if self._serial > self._seen:
-                self._seen = self._serial
-                return self._snapshot
-            if self._error is not None:
-                raise self._error
-            return None
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more will come, and all that came was taken."""
-        with self._changed:
-            return self._done and self._serial == self._seen and self._error is None
-
-    @property
-    def given_up(self) -> bool:
-        """Whether it was stopped, or nobody has looked for its answer for UNREAD_SECONDS."""
-        unread = not self._reading and time.monotonic() - self._read_at > UNREAD_SECONDS
-        return self._gone or self._stop.is_set() or unread
-
-    @property
-    def words(self) -> str:
-        """What is waited for while there is no snapshot."""
-        return self._engine.words(self)
-
-    def abandon(self) -> None:
-        """Nobody waits for this question any more: it loses its place, or its generation ends."""
-        self._gone = True
-        self._engine.forget(self)
-
-    def publish(self, snapshot: Answer) -> None:
-        """Replace the newest snapshot; the engine's thread calls it."""
-        with self._changed:
-            self._snapshot = snapshot
-            self._serial += 1
-            self._changed.notify_all()
-        self._woken()
-
-    def finish(self, error: UserError | None = None) -> None:
-        """Nothing more will come; the engine calls it once."""
-        with self._changed:
-            self._done = True
-            self._error = error
-            self._changed.notify_all()
-        self._woken()
-
-    def _woken(self) -> None:
-        wake = self.wake
-        if wake is not None:
-            wake()
-
-
 class Engine:
     """Loads a pipeline in a background thread and answers one question at a time, in the order they came.
 
@@ -200,6 +113,7 @@ class Engine:
         self._moved = time.monotonic()
         self._seconds = FIRST_ESTIMATE
         self._detail = "loading"
+        self._known = Remembered()
         self.started = time.monotonic()
         self.load_seconds = 0.0
         self.answered: Callable[[Answer | None], None] | None = None
@@ -364,8 +278,16 @@ class Engine:
         begun = time.monotonic()
         last: Answer | None = None
         try:
+            pipeline = self.pipeline()
+            key = self._known.key(pipeline, job.question, job.options)
+            if known := self._known.get(key):
+                job.publish(known)
+                if self.answered:
+                    took = Timings(total_ms=(time.monotonic() - begun) * 1000)
+                    self.answered(known.model_copy(update={"timings": took}))
+                return None
             # Closing the stream ends a generation that nobody waits for any more, in the thread that runs it.
-            with closing(self.pipeline().stream(job.question, **job.options)) as snapshots:  # type: ignore[type-var]
+            with closing(pipeline.stream(job.question, **job.options)) as snapshots:  # type: ignore[type-var]
                 for snapshot in snapshots:
                     last = snapshot
                     self._moved = time.monotonic()
@@ -379,6 +301,8 @@ class Engine:
             if self.answered:
                 self.answered(None)
             return Failed(f"the answer could not be finished: {one_line(error)}")
+        if last is not None:
+            self._known.put(key, last)
         self._seconds += 0.3 * (time.monotonic() - begun - self._seconds)
         if self.answered and last is not None:
             self.answered(last)

@@ -179,7 +179,8 @@ class FakePipeline:
         parts = corpus or (identity.part("starter" if demo else "medquad", "", 42),)
         self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42, demonstration=42 if demo else 0, parts=parts))
         self.retriever = self
-        self.profile = SimpleNamespace()
+        # At a temperature nothing is kept, so that every question streams.
+        self.profile = SimpleNamespace(generator=SimpleNamespace(temperature=1))
         self.growing = ""
         self.opened = self.closed = self.running = self.most = 0
         self.options: dict[str, Any] = {}

@@ -48,9 +48,9 @@ def test_a_corpus_keeps_its_digest(table: Path, tmp_path: Path) -> None:
         "tree": sources.tree_digest(tmp_path / "tree"),
     }
     assert found == {
-        "table": "350a68cd7ffb700f368a20eef18a347f61b1fa372c0c4ccb5e45b8c9c7cfe22f",
-        "folder": "61b4b31a0179d4c500077ead5894d5bf2e4827ed1014c18a1fbd2249b85a2081",
-        "both": "d0b31a9f47576a51db62c72b6006869a46e16fc8bcc5be2ab1d65d41f070f252",
+        "table": "859befe1ed499bebfa4abd1defcb1b6cc9764b82f411f86b3ff76967aa34681b",
+        "folder": "58d815df27d0904036399f084fe700a1d7dc97d2030534c2d86148aee3c7d220",
+        "both": "89b6540ec395250c1ba46b5ca8cf6c0d0ecb7ac18ef0ca2a4ee85e1d10eae233",
         "tree": "ad4e85a3cc7791ea2dd10ed2cc3ce1866df3b58bc3e43e70beb7715d98fd892f",
     }
 
@@ -129,6 +129,7 @@ def test_recipes_and_examples_keep_theirs() -> None:
         versions(),
         hashlib.sha256(FORMS.read_bytes()).hexdigest(),
         recipe.data.model_dump(mode="json"),
+        "",
         recipe.seed,
         recipe.schedule.validation,
         made.hash,

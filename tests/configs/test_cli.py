@@ -28,7 +28,7 @@ def medcite(*words: str, data: Path | None = None) -> subprocess.CompletedProces
 
 
 def test_the_commands_are_those_of_the_readme() -> None:
-    assert set(LISTED) == {"ask", "search", "index", "finetune", "eval", "chat", "serve"}
+    assert set(LISTED) == {"ask", "search", "index", "finetune", "eval", "chat", "serve", "mcp"}
     said = medcite("--help").stdout
     assert all(f"\n  {name} " in said for name in LISTED)
     assert "docs" not in said, "for maintainers only"
@@ -70,7 +70,7 @@ def test_a_room_run_as_a_module_says_so(room: str) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["aks"], "no command 'aks'; there are: chat, serve, ask"),
+        (["aks"], "no command 'aks'; there are: chat, serve, mcp, ask"),
         (["--loud"], "no command '--loud'"),
         (["ask"], "give one question or --file"),
         (["search", " "], "the question is empty"),

@@ -184,6 +184,8 @@ def asks(text: str) -> bool:
 
 def understood(turns: Sequence[str], retriever: Retriever) -> Standalone:
     """The last of some turns, oldest first, as a question of its own, its spelling corrected."""
+    if len(turns) < 2:
+        return Standalone("".join(turns))
     before: list[Asked] = []
     found = Standalone("")
     for turn in turns:

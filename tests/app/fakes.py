@@ -179,11 +179,15 @@ class FakePipeline:
         parts = corpus or (identity.part("starter" if demo else "medquad", "", 42),)
         self.index = SimpleNamespace(manifest=SimpleNamespace(pairs=42, demonstration=42 if demo else 0, parts=parts))
         self.retriever = self
-        # At a temperature nothing is kept, so that every question streams.
-        self.profile = SimpleNamespace(generator=SimpleNamespace(temperature=1))
+        self.kept = False
         self.growing = ""
         self.opened = self.closed = self.running = self.most = 0
         self.options: dict[str, Any] = {}
+
+    @property
+    def profile(self) -> Any:
+        """Another one after each question, so that every question streams, unless answers are to be `kept`."""
+        return SimpleNamespace(asked=0 if self.kept else self.opened)
 
     def warm(self) -> None:
         """Nothing to warm."""

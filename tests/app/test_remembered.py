@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from tests.app.fakes import ANSWERED, FakePipeline
 @pytest.fixture
 def both() -> tuple[Engine, FakePipeline]:
     pipeline = FakePipeline(0.01)
-    pipeline.profile = SimpleNamespace(generator=SimpleNamespace(temperature=0))
+    pipeline.kept = True
     engine = Engine(lambda: pipeline)
     engine.start()
     engine.wait()
@@ -68,7 +67,7 @@ def test_nothing_is_kept_of_chance_of_a_growing_index_or_of_what_broke_off(both:
 
 def test_another_index_is_another_answer_and_the_oldest_goes() -> None:
     kept, pipeline = Remembered(), FakePipeline()
-    pipeline.profile = SimpleNamespace(generator=SimpleNamespace(temperature=0))
+    pipeline.kept = True
     key = kept.key(pipeline, "q", {})
     kept.put(key, ANSWERED)
     assert kept.get(key) is not None

@@ -1,6 +1,6 @@
 """A follow-up as a question of its own: what the turns before say of it is put in.
 
-    standalone("and how is it treated?", ["what is gout"], topics)   ->   Standalone("and how is gout treated?", "gout")
+    understood(["what is gout", "and how is it treated?"], retriever)   ->   Standalone("how is gout treated?", "gout")
 
 By rules over the names of topics that the corpus knows. A question that names its own topic stands as it is; one that
 points back ("it", "that disease") or only asks for an aspect ("symptoms?") gets the topic of the last question that had
@@ -123,16 +123,10 @@ _LEFT_OPEN = re.compile(
 """Ends of questions that leave open of what: "can itching be a sign?"."""
 _PERSON = re.compile(r"\b(?:he|she|him|her|his)\b", re.IGNORECASE)
 _MANY = re.compile(r"\b(?:they|these|those)\b", re.IGNORECASE)
-_SAID_OF = re.compile(
-    r"\b(?:have|has|had|having|got|gets|with|is|are|was|about|of|for|causes?|says?|called|diagnosed (?:with|as))"
-    r"(?: (?:a|an|the|my|his|her|mild|severe|chronic|acute))*\s*$",
-    re.IGNORECASE,
-)
-_ABOUT_IT = re.compile(
-    r"\b(?:have|has|had|having|got|with|about|of|for|in|diagnosed (?:with|as))(?: (?:a|an|the|my|his|her|mild|severe"
-    r"|chronic|acute))*\s*$",
-    re.IGNORECASE,
-)
+_HAVING = r"have|has|had|having|got|with|about|of|for|diagnosed (?:with|as)"
+_BEFORE_NAME = r"(?: (?:a|an|the|my|his|her|mild|severe|chronic|acute))*\s*$"
+_SAID_OF = re.compile(rf"\b(?:{_HAVING}|gets|is|are|was|causes?|says?|called){_BEFORE_NAME}", re.IGNORECASE)
+_ABOUT_IT = re.compile(rf"\b(?:{_HAVING}|in){_BEFORE_NAME}", re.IGNORECASE)
 """What stands before a topic that a text may be about, and before the one that it is about."""
 _ITS = re.compile(r"\b(?:its|their)\b", re.IGNORECASE)
 _ITSELF = re.compile(
@@ -172,7 +166,7 @@ _NO_QUESTION = re.compile(
     r"|that'?s (?:all|it|good|great|helpful|clear|scary)|very|so|much|a lot|for (?:the|your) (?:help|info(?:rmation)?"
     r"|answer)|helpful|you|there|again|now|everyone|doctor|doc|makes sense|understood|appreciate it"
     r"|(?:who|what) are you|who made you|i|(?:did not|didn'?t) know that"
-    r"|are you (?:a )?(?:doctor|human|robot|bot|real|there)(?: or .*)?)[\s,.!?:;)-]*)+$",
+    r"|are you (?:a )?(?:doctor|human|robot|bot|real|there)(?: or (?:a )?(?:doctor|human|robot|bot))?)[\s,.!?:;)-]*)+$",
     re.IGNORECASE,
 )
 

@@ -242,11 +242,12 @@ class _Run:
         # One for the whole run: a later stage may come while this answer is written.
         self.pipeline.renew()
         self.retriever = self.pipeline.retriever
-        if not self._understood():
+        asking = self._understood()
+        notice = red_flag(self.answer.question) or red_flag(self.answer.understood)
+        notice = notice or self.pipeline.emergency_classifier(self.question, self.retriever)
+        if not (asking or notice):
             yield self._finish(status="abstained", notice=NO_QUESTION)
             return
-        notice = red_flag(f"{self.answer.question}\n{self.answer.understood}")
-        notice = notice or self.pipeline.emergency_classifier(self.question, self.retriever)
         if notice:
             self._update(status="emergency", notice=notice)
             yield self.answer

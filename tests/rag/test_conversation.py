@@ -80,7 +80,10 @@ def test_what_asks_nothing(typed: str) -> None:
     assert not asks(typed)
 
 
-@pytest.mark.parametrize("typed", ["gout", "thanks, and gout?", "is it good", "hi, what is gout", "no appetite"])
+@pytest.mark.parametrize(
+    "typed",
+    ["gout", "thanks, and gout?", "is it good", "are you there or am I dying", "hi, what is gout", "no appetite"],
+)
 def test_what_asks(typed: str) -> None:
     assert asks(typed)
 

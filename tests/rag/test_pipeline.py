@@ -182,6 +182,20 @@ def test_thanks_are_answered_with_one_line_and_no_model(tmp_path: Path) -> None:
     assert "emergency" not in terminal(answer).partition("This is information")[0]
 
 
+def test_a_greeting_hides_no_emergency(tmp_path: Path) -> None:
+    pipeline, generator = make(tmp_path, GOUT)
+    for history in ((), ("What is gout?",)):
+        found = pipeline.invoke("Thank you. I took a whole bottle of pills", history=history)
+        assert (found.status, found.sentences) == ("emergency", ())
+    assert generator.prompts == []
+
+
+def test_an_emergency_comes_before_what_asks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, _ = make(tmp_path, GOUT)
+    monkeypatch.setattr("rag.pipeline.asks", lambda text: False)
+    assert pipeline.invoke("I took a whole bottle of pills").status == "emergency"
+
+
 def test_weak_retrieval_costs_no_generation(tmp_path: Path) -> None:
     pipeline, generator = make(tmp_path, "Paris.")
     answer = pipeline.invoke("Which locomotive won yesterday's chess championship in Peru?")
